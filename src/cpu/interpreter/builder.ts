@@ -1,0 +1,361 @@
+/**
+ * The interpreter's builder: operands come from the instruction record at run time. One instance emits one handler, either
+ * as an arm of the big switch or as a function of its own; `Site` says how control leaves it in each case.
+ */
+import { OperandKind } from '../decoder/instruction.ts'
+import { Builder } from '../isa/builder.ts'
+import type { Use } from '../isa/table.ts'
+import type { Access, Bytes, FlagComponent, Size } from '../isa/vocabulary.ts'
+import * as L from '../layout.ts'
+import type { Type, Value } from '../wasm/emitter.ts'
+import type { Operation } from './operations.ts'
+import * as R from './record.ts'
+
+/** How a handler ends. */
+export interface Site {
+  /** Go on with the record at the given address. */
+  next(record: Value): void
+  /** The instruction has raised an exception. */
+  fault(): void
+  /** Back to the dispatcher; RIP is set and the budget charged. */
+  leave(): void
+}
+
+const FLAG_PLACE: Record<FlagComponent, { address: number; type: Type }> = {
+  result: { address: L.FLAG_RESULT, type: 'i64' },
+  carry: { address: L.FLAG_CARRY, type: 'i32' },
+  overflow: { address: L.FLAG_OVERFLOW, type: 'i32' },
+  aux: { address: L.FLAG_AUX, type: 'i32' },
+}
+
+const REGISTER_FIELD = [R.R_OPERAND0, R.R_OPERAND1, R.R_OPERAND2] as const
+
+export class InterpreterBuilder extends Builder {
+  /** The record being run: a local of run(), or a handler function's parameter. */
+  record!: Value
+  site!: Site
+  #operation!: Operation
+  /** Address of the memory operand, once computed. */
+  #address: Value | undefined
+  /** Host address where a read-modify-write operand is to be stored. */
+  #modifyHost: Value | undefined
+  #writeCondition: { condition: Value; old: Value } | undefined
+  /** The definition has already sent control somewhere. */
+  #ended = false
+
+  /** Emits the whole handler of an operation. */
+  handler(operation: Operation): void {
+    this.#operation = operation
+    this.size = operation.size
+    this.operandSizes = operation.sizes.map((size) => size || operation.size)
+    this.addressSize = operation.addressSize
+    this.#address = undefined
+    this.#modifyHost = undefined
+    this.#writeCondition = undefined
+    this.#ended = false
+    const operands = operation.kinds.map((kind, index) => this.#operand(kind, operation.entry.uses[index] ?? '-', index))
+    const result = operation.entry.define(this, ...(operands as Value[]))
+    if (Array.isArray(result)) {
+      // The second destination first: MULX with both the same keeps the high half.
+      this.#commit(1, result[1])
+      this.#commit(0, result[0])
+    } else if (result) this.#commit(0, result)
+    if (!this.#ended) this.nextRecord()
+  }
+
+  nextRecord(): void {
+    this.site.next(this.binary('add', this.record, this.i32(R.RECORD_SIZE)))
+    this.#ended = true
+  }
+
+  #operand(kind: OperandKind, use: Use, index: number): Value | undefined {
+    if (use === '-' || use === 'j') return undefined
+    if (use === 'n') return this.#field16(REGISTER_FIELD[index] as number)
+    if (kind === OperandKind.imm || kind === OperandKind.one) return this.#immediate()
+    if (kind === OperandKind.imm2) return this.#field16(REGISTER_FIELD[index] as number)
+    if (kind === OperandKind.mem) {
+      if (use === 'a') return this.#ea()
+      if (use === 'r') return this.read(this.#ea(), this.#operandBytes(index))
+      if (use === 'rw') return this.#readToModify(index)
+      return undefined
+    }
+    return use === 'w' ? undefined : this.#readRegister(index)
+  }
+
+  #operandBytes(index: number): Bytes {
+    return ((this.operandSizes[index] as number) / 8) as Bytes
+  }
+
+  #field16(offset: number): Value {
+    return this.load('i32', 2, this.record, offset)
+  }
+
+  #immediate(): Value {
+    if (this.size === 64) return this.load('i64', 8, this.record, R.R_IMMEDIATE)
+    return this.load('i32', (this.size / 8) as Bytes, this.record, R.R_IMMEDIATE)
+  }
+
+  #readRegister(index: number): Value {
+    const size = this.operandSizes[index] as number
+    return this.load(this.typeOf(size), (size / 8) as Bytes, this.#field16(REGISTER_FIELD[index] as number))
+  }
+
+  #ea(): Value {
+    if (this.#address) return this.#address
+    const base = this.load('i64', 8, this.#field16(R.R_BASE))
+    const index = this.load('i64', 8, this.#field16(R.R_INDEX))
+    const scale = this.load('i64', 1, this.record, R.R_SCALE)
+    const displacement = this.load('i64', 8, this.record, R.R_DISPLACEMENT)
+    let address = this.binary('add', this.binary('add', base, this.binary('shl', index, scale)), displacement)
+    if (this.#operation.entry.bitString && this.#operation.kinds[1] === OperandKind.gpr) address = this.#moveByBits(address)
+    this.#address = this.let(address)
+    return this.#address
+  }
+
+  /** BT and kin: the bit offset, a signed number, moves the address by whole operands. */
+  #moveByBits(address: Value): Value {
+    const offset = this.toSigned64(this.#readRegister(1))
+    const log2 = Math.log2(this.size)
+    const moved = this.binary('shl', this.binary('shr_s', offset, this.i64(log2)), this.i64(log2 - 3))
+    const sum = this.binary('add', address, moved)
+    return this.addressSize === 32 ? this.binary('and', sum, this.i64(0xffff_ffff)) : sum
+  }
+
+  #commit(index: number, value: Value): void {
+    const kind = this.#operation.kinds[index]
+    if (!(this.#operation.entry.uses[index] ?? '').includes('w')) {
+      throw new Error(`${this.#operation.name} gives a result, but operand ${index} is not written`)
+    }
+    if (kind === OperandKind.mem) this.#commitMemory(index, value)
+    else this.#commitRegister(index, value)
+  }
+
+  #commitRegister(index: number, value: Value): void {
+    const set = () => this.#store(this.#field16(REGISTER_FIELD[index] as number), value, this.operandSizes[index] as Size)
+    if (this.#writeCondition) this.if(this.#writeCondition.condition, set)
+    else set()
+  }
+
+  #commitMemory(index: number, value: Value): void {
+    const bytes = this.#operandBytes(index)
+    if (!this.#modifyHost) {
+      this.write(this.#ea(), value, bytes)
+      return
+    }
+    const condition = this.#writeCondition
+    const stored = condition ? this.select(condition.condition, value, condition.old) : value
+    this.store(bytes, this.#modifyHost, stored)
+    this.if(this.compare('eq', this.#modifyHost, this.i32(L.BOUNCE)), () => {
+      this.callVoid('modifyCommit', this.#ea(), this.i32(bytes))
+    })
+  }
+
+  #store(place: Value, value: Value, size: Size, offset = 0): void {
+    if (size === 32) {
+      const whole = value.type === 'i64' ? this.binary('and', value, this.i64(0xffff_ffff)) : this.extendUnsigned(value)
+      this.store(8, place, whole, offset)
+    } else if (size === 64) this.store(8, place, value.type === 'i32' ? this.extendUnsigned(value) : value, offset)
+    else this.store((size / 8) as Bytes, place, value, offset)
+  }
+
+  // Builder
+
+  gpr(register: number, size: Size = this.size): Value {
+    return this.load(this.typeOf(size), (size / 8) as Bytes, this.i32(0), register)
+  }
+
+  setGpr(register: number, value: Value, size: Size = this.size): void {
+    this.#store(this.i32(0), value, size, register)
+  }
+
+  readFlag(name: FlagComponent): Value {
+    const { address, type } = FLAG_PLACE[name]
+    return this.load(type, type === 'i64' ? 8 : 4, this.i32(0), address)
+  }
+
+  writeFlag(name: FlagComponent, value: Value): void {
+    const { address, type } = FLAG_PLACE[name]
+    this.store(type === 'i64' ? 8 : 4, this.i32(0), value, address)
+  }
+
+  accessFlags(): Value {
+    return this.load('i32', 1, this.record, R.R_FLAGS)
+  }
+
+  repeat(): Value {
+    const flags = this.load('i32', 1, this.record, R.R_FLAGS)
+    return this.binary('and', this.binary('shr_u', flags, this.i32(R.FLAG_REPEAT_SHIFT)), this.i32(3))
+  }
+
+  segmentBase(): Value {
+    return this.load('i64', 8, this.#field16(R.R_BASE))
+  }
+
+  #access(access: Access | undefined): Value {
+    return access === undefined ? this.accessFlags() : this.i32(access)
+  }
+
+  /** Looks the address up in the TLB: on a hit `hit` gets the host address, else `miss` runs. */
+  #translate(address: Value, bytes: Bytes, tag: number, hit: (host: Value) => void, miss: () => void): void {
+    const slot = this.wrap(this.binary('shr_u', address, this.i64(7)))
+    const inSet = this.binary('and', slot, this.i32((L.TLB_ENTRIES - 1) * L.TLB_ENTRY_SIZE))
+    const entry = this.let(this.binary('add', this.state32(L.TLB_BASE), inSet))
+    const difference = this.binary('xor', this.load('i64', 8, entry, tag), address)
+    this.if(
+      this.compare('lt_u', difference, this.i64(4096 - (bytes - 1))),
+      () => hit(this.binary('add', this.wrap(address), this.load('i32', 4, entry, L.TLB_ADDEND))),
+      miss,
+    )
+  }
+
+  read(address: Value, bytes: Bytes, access?: Access): Value {
+    const linear = this.let(address)
+    const host = this.variable('i32')
+    const hit = (at: Value) => this.assign(host, at)
+    this.#translate(linear, bytes, L.TLB_READ, hit, () => {
+      this.assign(host, this.call('readMiss', 'i32', linear, this.i32(bytes), this.#access(access)))
+      this.if(this.eqz(host), () => this.site.fault())
+    })
+    return this.load(bytes === 8 ? 'i64' : 'i32', bytes, host)
+  }
+
+  write(address: Value, value: Value, bytes: Bytes, access?: Access): void {
+    const linear = this.let(address)
+    const what = this.let(value)
+    const hit = (at: Value) => this.store(bytes, at, what)
+    this.#translate(linear, bytes, L.TLB_WRITE, hit, () => {
+      const wide = what.type === 'i32' ? this.extendUnsigned(what) : what
+      const failed = this.call('writeMiss', 'i32', linear, wide, this.i32(bytes), this.#access(access))
+      this.if(failed, () => this.site.fault())
+    })
+  }
+
+  #readToModify(index: number): Value {
+    const bytes = this.#operandBytes(index)
+    const linear = this.#ea()
+    const host = this.variable('i32')
+    const hit = (at: Value) => this.assign(host, at)
+    this.#translate(linear, bytes, L.TLB_WRITE, hit, () => {
+      this.assign(host, this.call('modifyMiss', 'i32', linear, this.i32(bytes), this.accessFlags()))
+      this.if(this.eqz(host), () => this.site.fault())
+    })
+    this.#modifyHost = host
+    return this.load(bytes === 8 ? 'i64' : 'i32', bytes, host)
+  }
+
+  exchangeIf(condition: Value, old: Value, value: Value): Value {
+    this.#writeCondition = { condition: this.let(condition), old }
+    return value
+  }
+
+  popInto(value: Value): void {
+    if (this.#operation.kinds[0] === OperandKind.mem) {
+      this.write(this.#ea(), value, (this.size / 8) as Bytes)
+      this.afterPop()
+      return
+    }
+    this.afterPop()
+    this.#store(this.#field16(R.R_OPERAND0), value, this.size)
+  }
+
+  immediateOperand(operand: number): boolean {
+    return this.#operation.kinds[operand] === OperandKind.imm
+  }
+
+  raise(vector: number, errorCode?: number): void {
+    this.setState32(L.FAULT_VECTOR, this.i32(vector))
+    this.setState32(L.FAULT_HAS_ERROR, this.i32(errorCode === undefined ? 0 : 1))
+    if (errorCode !== undefined) this.setState32(L.FAULT_ERROR, this.i32(errorCode))
+    this.site.fault()
+  }
+
+  leaveOnFault(): void {
+    this.if(this.compare('ge_s', this.state32(L.FAULT_VECTOR), this.i32(0)), () => this.site.fault())
+  }
+
+  callWithState(name: string, result: Type, ...operands: Value[]): Value {
+    return this.call(name, result, ...operands)
+  }
+
+  system(name: string, ...operands: Value[]): void {
+    this.callVoid('sync', this.record)
+    this.callVoid(name, ...operands)
+    this.site.leave()
+    this.#ended = true
+  }
+
+  string(name: string, ...operands: Value[]): void {
+    const outcome = this.call(name, 'i32', ...operands)
+    this.if(outcome, () => {
+      this.if(this.compare('eq', outcome, this.i32(1)), () => this.site.fault())
+      this.callVoid('sync', this.record)
+      this.site.leave()
+    })
+  }
+
+  // Control transfer
+
+  nextRip(): Value {
+    const position = this.#field16(R.R_POSITION)
+    const length = this.binary('and', position, this.i32(15))
+    const offset = this.binary('add', this.binary('shr_u', position, this.i32(4)), length)
+    return this.binary('add', this.state64(L.RIP_PAGE), this.extendUnsigned(offset))
+  }
+
+  /** Charges the instructions up to here, `own` more for the branch itself; gives what is left. */
+  charge(own: number): Value {
+    const spent = this.binary('add', this.#field16(R.R_COUNT), this.i32(own))
+    const left = this.let(this.binary('sub', this.state32(L.BUDGET), spent))
+    this.setState32(L.BUDGET, left)
+    return left
+  }
+
+  branch(): void {
+    this.branchCharged(this.charge(1))
+  }
+
+  /** Along the link when there is one and budget to go on. */
+  branchCharged(left: Value): void {
+    const target = this.let(this.binary('add', this.state64(L.RIP_PAGE), this.load('i64', 8, this.record, R.R_IMMEDIATE)))
+    const link = this.load('i32', 4, this.record, R.R_LINK)
+    const enough = this.compare('ge_s', left, this.i32(R.MAX_TRACE))
+    this.if(this.select(enough, link, this.i32(0)), () => this.site.next(link))
+    this.if(
+      this.load('i32', 1, this.record, R.R_LINKABLE),
+      () => {
+        this.setState32(L.LINK_FROM, this.record)
+        this.setState64(L.RIP, target)
+        this.site.leave()
+      },
+      () => this.#jumpTo(target, left),
+    )
+    this.#ended = true
+  }
+
+  branchIf(condition: Value): void {
+    const taken = this.let(condition)
+    const left = this.charge(1)
+    this.if(taken, () => this.branchCharged(left))
+    this.#ended = false
+  }
+
+  jump(target: Value): void {
+    this.#jumpTo(target, this.charge(1))
+  }
+
+  /** Finds the record of an address in the target table, without leaving the module. */
+  #jumpTo(target: Value, left: Value): void {
+    this.setState64(L.RIP, target)
+    const low = this.binary('xor', this.wrap(target), this.wrap(this.binary('shr_u', target, this.i64(12))))
+    const offset = this.binary('shl', this.binary('and', low, this.i32(L.TARGET_ENTRIES - 1)), this.i32(4))
+    const entry = this.let(this.binary('add', this.state32(L.TARGET_BASE), offset))
+    const known = this.compare('eq', this.load('i64', 8, entry), target)
+    const enough = this.compare('ge_s', left, this.i32(R.MAX_TRACE))
+    this.if(this.binary('and', known, enough), () => {
+      this.setState64(L.RIP_PAGE, this.binary('and', target, this.i64(-4096)))
+      this.site.next(this.load('i32', 4, entry, L.TARGET_RECORD))
+    })
+    this.site.leave()
+    this.#ended = true
+  }
+}

@@ -1,0 +1,204 @@
+/** Writes decoded instructions as records. */
+import { type Instruction, NO_REGISTER, OperandKind, RIP_BASE, Segment } from '../decoder/instruction.ts'
+import { indexOf } from '../decoder/opcodes.ts'
+import * as L from '../layout.ts'
+import * as R from './record.ts'
+
+const NAME_POP = indexOf('pop')
+const NAME_LEA = indexOf('lea')
+const RSP_NUMBER = 4
+
+/** Views of the wasm memory, wide enough for every field. */
+export interface RecordViews {
+  readonly u8: Uint8Array
+  readonly u16: Uint16Array
+  readonly u32: Uint32Array
+}
+
+/** Where the record lies in the trace and in its page. */
+export interface Place {
+  /** Instructions since the last charge. */
+  count: number
+  /** Offset of the instruction in its page. */
+  offset: number
+}
+
+function registerAddress(register: number): number {
+  // 16-19 are AH CH DH BH: the second byte of the first four registers.
+  return register < 16 ? L.GPR + register * 8 : L.GPR + (register - 16) * 8 + 1
+}
+
+function operandField(i: Instruction, operand: number): number {
+  const register = i.opReg[operand] as number
+  switch (i.opKind[operand]) {
+    case OperandKind.gpr:
+      return registerAddress(register)
+    case OperandKind.imm2:
+      return i.imm2
+    default:
+      return register
+  }
+}
+
+/** Address of the base of a segment, or of the zero slot where 64-bit mode ignores it. */
+function segmentBaseAddress(segment: number): number {
+  return segment === Segment.fs || segment === Segment.gs ? L.SEGMENTS + segment * L.SEGMENT_SIZE + L.SEG_BASE : L.ZERO
+}
+
+export class RecordWriter {
+  readonly #u8: Uint8Array
+  readonly #u16: Uint16Array
+  readonly #u32: Uint32Array
+  /** Register numbers of operands used as plain numbers must not become addresses; by name index. */
+  readonly #plainNumbers: (operand: number, name: number) => boolean
+
+  constructor(views: RecordViews, plainNumbers: (operand: number, name: number) => boolean) {
+    this.#u8 = views.u8
+    this.#u16 = views.u16
+    this.#u32 = views.u32
+    this.#plainNumbers = plainNumbers
+  }
+
+  /** A record that is not an instruction. */
+  special(at: number, op: number, place: Place, length = 0): void {
+    this.#u32.fill(0, at >> 2, (at + R.RECORD_SIZE) >> 2)
+    this.#header(at, op, place, length)
+  }
+
+  /** A transfer to an offset relative to the page (the end of a trace, or a relative branch). */
+  target(at: number, relativeLo: number, relativeHi: number): void {
+    const u32 = this.#u32
+    u32[(at + R.R_IMMEDIATE) >> 2] = relativeLo
+    u32[(at + R.R_IMMEDIATE + 4) >> 2] = relativeHi
+    u32[(at + R.R_LINK) >> 2] = 0
+    this.#u8[at + R.R_LINKABLE] = relativeHi === 0 && relativeLo >>> 0 < 4096 ? 1 : 0
+  }
+
+  /** CROSS: the host address that the next page must have. */
+  cross(at: number, place: Place, host: number): void {
+    this.special(at, R.OP_CROSS, place)
+    this.#u32[(at + R.R_IMMEDIATE) >> 2] = host
+  }
+
+  /**
+   * Writes one instruction, as one or two records.
+   * @returns the address behind them
+   */
+  instruction(at: number, op: number, i: Instruction, place: Place): number {
+    let record = at
+    const memory = this.#memoryOperand(i)
+    const separate = memory && needsAddressRecord(i)
+    if (separate) {
+      this.#addressRecord(record, i, place)
+      record += R.RECORD_SIZE
+    }
+    this.#header(record, op, place, i.length)
+    const u16 = this.#u16
+    for (let operand = 0; operand < 2; operand++) this.#operand(record, i, operand)
+    if (separate) this.#address(record, L.EA, L.ZERO, 0, 0, 0)
+    else if (memory) this.#plainAddress(record, i, place)
+    else {
+      u16[(record + R.R_BASE) >> 1] = segmentBaseAddress(i.memSegment)
+      u16[(record + R.R_INDEX) >> 1] = L.ZERO
+      this.#u8[record + R.R_SCALE] = 0
+    }
+    const stack = memory && i.memSegment === Segment.ss ? R.FLAG_STACK : 0
+    const repeat = i.rep === 0 ? 0 : i.rep === 0xf3 ? 1 : 2
+    this.#u8[record + R.R_FLAGS] = stack | (repeat << R.FLAG_REPEAT_SHIFT)
+    this.#immediate(record, i, place)
+    return record + R.RECORD_SIZE
+  }
+
+  #header(at: number, op: number, place: Place, length: number): void {
+    this.#u16[(at + R.R_OP) >> 1] = op
+    this.#u16[(at + R.R_COUNT) >> 1] = place.count
+    this.#u16[(at + R.R_POSITION) >> 1] = (place.offset << 4) | length
+  }
+
+  #memoryOperand(i: Instruction): boolean {
+    for (let operand = 0; operand < i.operandCount; operand++) if (i.opKind[operand] === OperandKind.mem) return true
+    return false
+  }
+
+  #operand(record: number, i: Instruction, operand: number): void {
+    const field = this.#plainNumbers(operand, i.name) ? (i.opReg[operand] as number) : operandField(i, operand)
+    this.#u16[(record + R.R_OPERAND0 + operand * 2) >> 1] = operand < i.operandCount ? field : 0
+  }
+
+  #immediate(record: number, i: Instruction, place: Place): void {
+    const u32 = this.#u32
+    if (i.operandCount > 0 && i.opKind[0] === OperandKind.rel) {
+      const lo = (i.immLo >>> 0) + place.offset + i.length
+      this.target(record, lo | 0, (i.immHi + (lo > 0xffffffff ? 1 : 0)) | 0)
+      return
+    }
+    u32[(record + R.R_IMMEDIATE) >> 2] = i.immLo
+    u32[(record + R.R_IMMEDIATE + 4) >> 2] = i.immHi
+    if (i.operandCount > 2 && i.opKind[2] === OperandKind.gpr) {
+      this.#u16[(record + R.R_OPERAND2) >> 1] = operandField(i, 2)
+    }
+    for (let operand = 0; operand < i.operandCount; operand++) {
+      if (i.opKind[operand] === OperandKind.one) {
+        u32[(record + R.R_IMMEDIATE) >> 2] = 1
+        u32[(record + R.R_IMMEDIATE + 4) >> 2] = 0
+      }
+    }
+  }
+
+  #address(record: number, base: number, index: number, scale: number, lo: number, hi: number): void {
+    this.#u16[(record + R.R_BASE) >> 1] = base
+    this.#u16[(record + R.R_INDEX) >> 1] = index
+    this.#u8[record + R.R_SCALE] = scale
+    this.#u32[(record + R.R_DISPLACEMENT) >> 2] = lo
+    this.#u32[(record + R.R_DISPLACEMENT + 4) >> 2] = hi
+  }
+
+  /** Base, index and displacement as they stand; a segment base takes the place of a missing register. */
+  #plainAddress(record: number, i: Instruction, place: Place): void {
+    let base = baseAddress(i)
+    let index = i.memIndex === NO_REGISTER ? L.ZERO : L.GPR + i.memIndex * 8
+    let scale = i.memIndex === NO_REGISTER ? 0 : i.memScale
+    const segment = i.name === NAME_LEA ? L.ZERO : segmentBaseAddress(i.memSegment)
+    if (segment !== L.ZERO) {
+      if (base === L.ZERO) base = segment
+      else {
+        index = segment
+        scale = 0
+      }
+    }
+    const { lo, hi } = displacement(i, place)
+    this.#address(record, base, index, scale, lo, hi)
+  }
+
+  #addressRecord(record: number, i: Instruction, place: Place): void {
+    this.special(record, R.OP_ADDRESS, place)
+    const index = i.memIndex === NO_REGISTER ? L.ZERO : L.GPR + i.memIndex * 8
+    const { lo, hi } = displacement(i, place)
+    this.#address(record, baseAddress(i), index, i.memScale, lo, hi)
+    this.#u16[(record + R.R_OPERAND0) >> 1] = i.name === NAME_LEA ? L.ZERO : segmentBaseAddress(i.memSegment)
+    this.#u32[(record + R.R_IMMEDIATE) >> 2] = 0xffffffff
+    this.#u32[(record + R.R_IMMEDIATE + 4) >> 2] = i.addressSize === 64 ? 0xffffffff : 0
+  }
+}
+
+/** 32-bit addresses wrap, and a segment base may find no free place in base + index * scale. */
+function needsAddressRecord(i: Instruction): boolean {
+  if (i.addressSize !== 64) return true
+  if (i.name === NAME_LEA || segmentBaseAddress(i.memSegment) === L.ZERO) return false
+  return i.memBase !== NO_REGISTER && i.memIndex !== NO_REGISTER
+}
+
+function baseAddress(i: Instruction): number {
+  if (i.memBase === NO_REGISTER) return L.ZERO
+  return i.memBase === RIP_BASE ? L.RIP_PAGE : L.GPR + i.memBase * 8
+}
+
+/** The displacement: from the page for RIP-relative operands; POP computes its address with RSP already moved. */
+function displacement(i: Instruction, place: Place): { lo: number; hi: number } {
+  let extra = 0
+  if (i.memBase === RIP_BASE) extra = place.offset + i.length
+  else if (i.name === NAME_POP && i.memBase === RSP_NUMBER) extra = i.operandSize / 8
+  if (extra === 0) return { lo: i.dispLo, hi: i.dispHi }
+  const lo = (i.dispLo >>> 0) + extra
+  return { lo: lo | 0, hi: (i.dispHi + (lo > 0xffffffff ? 1 : 0)) | 0 }
+}

@@ -1,0 +1,175 @@
+/**
+ * Build step: packs the instruction table into the interpreter's wasm module. One function, run(), is a loop around a
+ * br_table over the decoded records with an arm for every hot handler; each cold handler is a function of its own, reached
+ * by call_indirect from the default arm (design: 756 million instructions a second so, 724 with everything in the switch,
+ * 230-270 with tail calls).
+ *
+ * A cold handler returns the next record, or LEAVE or FAULT.
+ */
+import binaryen from 'binaryen'
+import '../isa/index.ts'
+import * as L from '../layout.ts'
+import { newModule, type Type, type Value } from '../wasm/emitter.ts'
+import { InterpreterBuilder, type Site } from './builder.ts'
+import { hotness } from './hot.ts'
+import { OPERATIONS } from './operations.ts'
+import * as R from './record.ts'
+
+const LEAVE = 0
+const FAULT = 1
+
+const TYPE = { i32: binaryen.i32, i64: binaryen.i64 } as const
+
+/** Signatures of the runtime functions that handlers call, gathered while emitting. */
+type Signature = { parameters: Type[]; result: Type | undefined }
+
+/** Emits handlers and remembers which runtime functions they call. */
+class RecordingBuilder extends InterpreterBuilder {
+  imports!: Map<string, Signature>
+
+  override call(name: string, result: Type, ...operands: Value[]): Value {
+    this.#note(name, result, operands)
+    return super.call(name, result, ...operands)
+  }
+
+  override callVoid(name: string, ...operands: Value[]): void {
+    this.#note(name, undefined, operands)
+    super.callVoid(name, ...operands)
+  }
+
+  #note(name: string, result: Type | undefined, operands: Value[]): void {
+    const parameters = operands.map((operand) => operand.type)
+    const known = this.imports.get(name)
+    const text = JSON.stringify({ parameters, result })
+    if (known && JSON.stringify(known) !== text) throw new Error(`${name} is called as ${text} and ${JSON.stringify(known)}`)
+    this.imports.set(name, { parameters, result })
+  }
+}
+
+/** Handlers that are not instructions. */
+const SPECIAL: Record<number, (x: InterpreterBuilder) => void> = {
+  [R.OP_STALE]: (x) => {
+    x.charge(0)
+    x.callVoid('staleRecord', x.record)
+    x.site.leave()
+  },
+  [R.OP_GOTO]: (x) => x.branchCharged(x.charge(0)),
+  [R.OP_ADDRESS]: (x) => {
+    const field = (offset: number) => x.load('i32', 2, x.record, offset)
+    const base = x.load('i64', 8, field(R.R_BASE))
+    const index = x.binary('shl', x.load('i64', 8, field(R.R_INDEX)), x.load('i64', 1, x.record, R.R_SCALE))
+    const sum = x.binary('add', x.binary('add', base, index), x.load('i64', 8, x.record, R.R_DISPLACEMENT))
+    const offset = x.binary('and', sum, x.load('i64', 8, x.record, R.R_IMMEDIATE))
+    x.setState64(L.EA, x.binary('add', offset, x.load('i64', 8, field(R.R_OPERAND0))))
+    x.nextRecord()
+  },
+  [R.OP_CROSS]: (x) => {
+    x.if(x.call('crossPage', 'i32', x.record), () => x.site.leave())
+    x.nextRecord()
+  },
+  [R.OP_UNDEFINED]: (x) => x.raise(6),
+  [R.OP_TOO_LONG]: (x) => x.raise(13, 0),
+}
+
+function emitOp(x: InterpreterBuilder, op: number): void {
+  const special = SPECIAL[op]
+  if (special) special(x)
+  else x.handler(OPERATIONS[op - R.SPECIAL_OPS] as (typeof OPERATIONS)[number])
+}
+
+function functionSite(x: InterpreterBuilder): Site {
+  return {
+    next: (record) => x.return(record),
+    fault: () => x.return(x.i32(FAULT)),
+    leave: () => x.return(x.i32(LEAVE)),
+  }
+}
+
+/** One function for each op from `first` on; returns their names in order. */
+function coldHandlers(module: binaryen.Module, first: number, imports: Map<string, Signature>): string[] {
+  const names: string[] = []
+  for (let op = first; op < R.SPECIAL_OPS + OPERATIONS.length; op++) {
+    const x = new RecordingBuilder(module, ['i32'])
+    x.imports = imports
+    x.record = x.parameter(0)
+    x.site = functionSite(x)
+    emitOp(x, op)
+    x.unreachable()
+    const name = OPERATIONS[op - R.SPECIAL_OPS]?.name as string
+    x.finish(name, 'i32')
+    names.push(name)
+  }
+  return names
+}
+
+function runFunction(module: binaryen.Module, hot: number, imports: Map<string, Signature>): void {
+  const x = new RecordingBuilder(module)
+  x.imports = imports
+  const record = x.variable('i32')
+  x.keepLocals()
+  x.record = record
+  x.site = {
+    next: (value) => {
+      x.assign(record, value)
+      x.br('execute')
+    },
+    fault: () => x.br('fault'),
+    leave: () => x.br('dispatch'),
+  }
+  x.loop('dispatch', () => {
+    x.assign(record, x.call('next', 'i32'))
+    x.if(x.eqz(record), () => x.return(x.state32(L.EXIT_REASON)))
+    x.block('fault', () => x.loop('execute', () => emitSwitch(x, hot)))
+    x.callVoid('sync', record)
+    x.br('dispatch')
+  })
+  x.unreachable()
+  x.finish('run', 'i32')
+}
+
+/** br_table over the op: an arm for each hot op behind the block it leaves, the cold ones by call_indirect. */
+function emitSwitch(x: RecordingBuilder, hot: number): void {
+  const m = x.module
+  const label = (op: number) => `op${op}`
+  const labels = Array.from({ length: hot }, (_, op) => label(op))
+  const op = x.load('i32', 2, x.record, R.R_OP)
+  const arms = (last: number): void => {
+    x.block(label(last), () => {
+      if (last === 0) x.statement(m.switch(labels, 'cold', op.take()))
+      else arms(last - 1)
+    })
+    x.releaseLocals()
+    emitOp(x, last)
+  }
+  x.block('cold', () => arms(hot - 1))
+  x.releaseLocals()
+  const index = x.binary('sub', x.load('i32', 2, x.record, R.R_OP), x.i32(hot))
+  const result = x.callIndirect('handlers', index, ['i32'], 'i32', x.record)
+  x.if(x.compare('gt_u', result, x.i32(FAULT)), () => x.site.next(result))
+  x.if(result, () => x.site.fault())
+  x.site.leave()
+}
+
+/** The interpreter's module as wasm bytes. */
+export function generateInterpreter(): { bytes: Uint8Array; hot: number; cold: number } {
+  const module = newModule()
+  const imports = new Map<string, Signature>()
+  const hot = R.SPECIAL_OPS + OPERATIONS.filter((operation) => hotness(operation.name) > 0).length
+  module.setMemory(0, -1, null)
+  module.addMemoryImport('0', 'env', 'memory', false)
+  const cold = coldHandlers(module, hot, imports)
+  runFunction(module, hot, imports)
+  for (const [name, { parameters, result }] of imports) {
+    const type = binaryen.createType(parameters.map((parameter) => TYPE[parameter]))
+    module.addFunctionImport(name, 'runtime', name, type, result ? TYPE[result] : binaryen.none)
+  }
+  module.addTable('handlers', cold.length, cold.length)
+  module.addActiveElementSegment('handlers', 'cold', cold, module.i32.const(0))
+  module.addFunctionExport('run', 'run')
+  if (!module.validate()) throw new Error('the generated interpreter is not valid wasm')
+  // Cheap clean-up of the many locals; V8 does the optimising, and -O1 would bring in passes with known bugs.
+  module.runPasses(['vacuum', 'simplify-locals', 'vacuum', 'reorder-locals', 'coalesce-locals', 'vacuum'])
+  const bytes = module.emitBinary()
+  module.dispose()
+  return { bytes, hot, cold: cold.length }
+}

@@ -1,0 +1,54 @@
+/**
+ * The instruction record: what the decoder's work is kept as, 32 bytes. Nothing in it depends on the linear address of
+ * its page (that is L.RIP_PAGE at run time), so records serve every mapping of a physical page.
+ *
+ *    0 u16 op          which handler
+ *    2 u16 count       instructions of the trace since the budget was last charged, without this one
+ *    4 u16 operand 0   register operands: address of the register in the CPU state (AH is RAX + 1); a plain number for
+ *    6 u16 operand 1   segment, control and debug registers
+ *    8 u16 base        address of the register; L.ZERO for none; L.RIP_PAGE for RIP-relative operands
+ *   10 u16 index
+ *   12 u8  scale       shift count
+ *   13 u8  flags       FLAG_ bits
+ *   14 u16 position    offset in the page << 4 | length
+ *   16 i64 immediate; u16 operand 2 where that is a register; branches: target, relative to RIP_PAGE
+ *   24 i64 displacement
+ *
+ * A branch uses base and index (u32 at 8) for the record of its target, 0 as long as it is not linked, and u8 scale to say
+ * that the target lies in the same page and may be linked.
+ */
+export const RECORD_SIZE = 32
+export const R_OP = 0
+export const R_COUNT = 2
+export const R_OPERAND0 = 4
+export const R_OPERAND1 = 6
+export const R_BASE = 8
+export const R_INDEX = 10
+export const R_SCALE = 12
+export const R_FLAGS = 13
+export const R_POSITION = 14
+export const R_IMMEDIATE = 16
+export const R_OPERAND2 = 16
+export const R_DISPLACEMENT = 24
+export const R_LINK = 8
+export const R_LINKABLE = 12
+
+/** The memory operand is in the stack segment: a bad address is #SS. */
+export const FLAG_STACK = 1
+/** REP or REPE in bit 1, REPNE in bit 2. */
+export const FLAG_REPEAT_SHIFT = 1
+
+/** Ops that are not instructions; they come first in the numbering. */
+export const OP_STALE = 0
+export const OP_GOTO = 1
+export const OP_ADDRESS = 2
+export const OP_CROSS = 3
+export const OP_UNDEFINED = 4
+export const OP_TOO_LONG = 5
+export const SPECIAL_OPS = 6
+
+/**
+ * Instructions in a trace at most. A run whose budget is smaller than this single-steps or ends, so that the budget need
+ * be looked at only where control is transferred.
+ */
+export const MAX_TRACE = 64

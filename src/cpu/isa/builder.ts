@@ -1,0 +1,229 @@
+/**
+ * What an instruction's definition is written against. A definition says what the instruction does in terms of values of
+ * its operand size, registers, flags, memory and control; the two engines say what those are: the interpreter's builder
+ * reads registers through byte offsets in the instruction record, the translator's makes them wasm locals and constants.
+ *
+ * Values of 8, 16 and 32 bits are i32, zero-extended; 64-bit values are i64. `size` is the operand size of the instruction
+ * being defined, so `x.add(a, b)` is an addition modulo 2^size.
+ *
+ * Order matters for precise faults: read everything, compute, then commit. What a definition returns is written to the
+ * first operand at the very end; a memory operand that is read and written has been probed for writing before the
+ * definition runs, so the commit can not fault.
+ */
+import * as L from '../layout.ts'
+import { Emitter, type Type, type Value } from '../wasm/emitter.ts'
+import { Flags } from './flags.ts'
+import { Access, type Bytes, type FlagComponent, type Size, Vector } from './vocabulary.ts'
+
+export abstract class Builder extends Emitter {
+  /** Operand size in bits of the instruction being defined. */
+  size: Size = 64
+  /** Width in bits of each explicit operand. */
+  operandSizes: readonly number[] = []
+  /** Address size in bits; only meaningful for definitions marked `addressSized`. */
+  addressSize: 16 | 32 | 64 = 64
+  readonly flags: Flags
+
+  constructor(...parameters: ConstructorParameters<typeof Emitter>) {
+    super(...parameters)
+    this.flags = new Flags(this)
+  }
+
+  // What an engine provides
+
+  /** A general register by its layout address (L.RAX ...); the value is a snapshot. */
+  abstract gpr(register: number, size?: Size): Value
+  /** Writes a general register: 32 bits clear the upper half, 8 and 16 bits leave the rest alone. */
+  abstract setGpr(register: number, value: Value, size?: Size): void
+  abstract readFlag(name: FlagComponent): Value
+  abstract writeFlag(name: FlagComponent, value: Value): void
+  /** Reads guest memory at a linear address; faults leave the instruction. */
+  abstract read(address: Value, bytes: Bytes, access?: Access): Value
+  abstract write(address: Value, value: Value, bytes: Bytes, access?: Access): void
+  /** RIP of the next instruction, i64. */
+  abstract nextRip(): Value
+  /** Raises an exception at this instruction and leaves it. */
+  abstract raise(vector: number, errorCode?: number): void
+  /** Whether an operand is an immediate. */
+  abstract immediateOperand(operand: number): boolean
+  /** Takes the branch to the relative operand. */
+  abstract branch(): void
+  /** Takes the branch when the condition holds, else goes on with the next instruction. */
+  abstract branchIf(condition: Value): void
+  /** Jumps to an RIP computed by the guest, already checked to be canonical. */
+  abstract jump(target: Value): void
+  /** Calls a runtime function that does the whole instruction, RIP included, and leaves the trace. */
+  abstract system(name: string, ...operands: Value[]): void
+  /**
+   * Calls a runtime function that does one or more steps of a string instruction and says how it went: 0 the instruction
+   * is complete, 1 it faulted, 2 it has to be run again.
+   */
+  abstract string(name: string, ...operands: Value[]): void
+  /** Calls a runtime function that reads or writes registers or flags in memory. */
+  abstract callWithState(name: string, result: Type, ...operands: Value[]): Value
+  /** Leaves the instruction when the runtime function just called has raised an exception. */
+  abstract leaveOnFault(): void
+  /** Base of the effective segment of the memory operand or string source; i64. */
+  abstract segmentBase(): Value
+  /** The repeat prefix: 0, 1 for REP and REPE, 2 for REPNE; i32. */
+  abstract repeat(): Value
+  /** ACCESS_ flags of the memory operand, for runtime functions; i32. */
+  abstract accessFlags(): Value
+  /**
+   * The value to return when the first operand is written only under a condition: a register keeps all its bits
+   * otherwise, memory is written with its old value.
+   */
+  abstract exchangeIf(condition: Value, old: Value, value: Value): Value
+  /** Ends POP: stores the value in the operand and moves RSP, in the order that the operand asks for. */
+  abstract popInto(value: Value): void
+
+  // State outside the general registers
+
+  state32(address: number): Value {
+    return this.load('i32', 4, this.i32(0), address)
+  }
+
+  state64(address: number): Value {
+    return this.load('i64', 8, this.i32(0), address)
+  }
+
+  setState32(address: number, value: Value): void {
+    this.store(4, this.i32(0), value, address)
+  }
+
+  setState64(address: number, value: Value): void {
+    this.store(8, this.i32(0), value, address)
+  }
+
+  // Arithmetic modulo 2^size
+
+  typeOf(size: number = this.size): Type {
+    return size === 64 ? 'i64' : 'i32'
+  }
+
+  /** A constant of the operand size. */
+  k(value: number | bigint, size: number = this.size): Value {
+    return this.constant(this.typeOf(size), BigInt.asUintN(size, BigInt(value)))
+  }
+
+  /** Cuts an i32 that holds more than `size` bits. */
+  cut(value: Value, size: number = this.size): Value {
+    return size < 32 ? this.binary('and', value, this.i32(size === 8 ? 0xff : 0xffff)) : value
+  }
+
+  add(a: Value, b: Value): Value {
+    return this.cut(this.binary('add', a, b))
+  }
+
+  sub(a: Value, b: Value): Value {
+    return this.cut(this.binary('sub', a, b))
+  }
+
+  and(a: Value, b: Value): Value {
+    return this.binary('and', a, b)
+  }
+
+  or(a: Value, b: Value): Value {
+    return this.binary('or', a, b)
+  }
+
+  xor(a: Value, b: Value): Value {
+    return this.binary('xor', a, b)
+  }
+
+  not(a: Value): Value {
+    return this.cut(this.binary('xor', a, this.constant(a.type, a.type === 'i64' ? 0xffff_ffff_ffff_ffffn : 0xffff_ffffn)))
+  }
+
+  shl(a: Value, count: Value): Value {
+    return this.cut(this.binary('shl', a, count))
+  }
+
+  shr(a: Value, count: Value): Value {
+    return this.binary('shr_u', a, count)
+  }
+
+  /** The value as a signed number of its wasm type. */
+  signed(a: Value, size: number = this.size): Value {
+    return size < 32 ? this.extendLow(a, size as 8 | 16) : a
+  }
+
+  /** Sign-extends a value of `from` bits to the operand size. */
+  signExtend(a: Value, from: number, to: number = this.size): Value {
+    if (from === to) return a
+    if (to === 64) return this.extendSigned(from < 32 ? this.extendLow(a, from as 8 | 16) : a)
+    return this.cut(this.extendLow(a, from as 8 | 16), to)
+  }
+
+  zeroExtend(a: Value, from: number, to: number = this.size): Value {
+    return to === 64 && from < 64 ? this.extendUnsigned(a) : a
+  }
+
+  /** The low `size` bits of a value of the operand size, or of a wider one. */
+  truncate(a: Value, size: number): Value {
+    if (size === 64) return a
+    return this.cut(a.type === 'i64' ? this.wrap(a) : a, size)
+  }
+
+  /** A value of the operand size as i64: sign-extended. */
+  toSigned64(a: Value, size: number = this.size): Value {
+    return this.signExtend(a, size, 64)
+  }
+
+  /** A value of the operand size as i64: zero-extended. */
+  toUnsigned64(a: Value, size: number = this.size): Value {
+    return this.zeroExtend(a, size, 64)
+  }
+
+  /** A bool (i32) as a number of the operand size. */
+  fromBool(bool: Value): Value {
+    return this.size === 64 ? this.extendUnsigned(bool) : bool
+  }
+
+  /** The most significant bit of a value, as i32 0 or 1. */
+  msb(a: Value, size: number = this.size): Value {
+    const bit = this.binary('shr_u', a, this.constant(a.type, size - 1))
+    return a.type === 'i64' ? this.wrap(bit) : bit
+  }
+
+  /** Puts bit size-1 where flags want the sign of an overflow vector: bit 31 of an i32. */
+  signPosition(a: Value): Value {
+    if (this.size === 64) return this.wrap(this.binary('shr_u', a, this.i64(32)))
+    return this.binary('shl', a, this.i32(32 - this.size))
+  }
+
+  bool32(value: Value): Value {
+    return this.compare('ne', value, this.constant(value.type, 0))
+  }
+
+  // Registers and stack of the operand size
+
+  /** The accumulator of the operand size. */
+  get accumulator(): Value {
+    return this.gpr(L.RAX)
+  }
+
+  /** Width of a stack slot: the operand size. */
+  push(value: Value): void {
+    const bytes = this.size / 8
+    const rsp = this.let(this.binary('sub', this.gpr(L.RSP, 64), this.i64(bytes)))
+    this.write(rsp, value, bytes as Bytes, Access.stack)
+    this.setGpr(L.RSP, rsp, 64)
+  }
+
+  /** Reads the top of the stack; `afterPop` then gives RSP its new value, when nothing can fault any more. */
+  top(): Value {
+    return this.read(this.gpr(L.RSP, 64), (this.size / 8) as Bytes, Access.stack)
+  }
+
+  afterPop(extra: Value = this.i64(0)): void {
+    const rsp = this.binary('add', this.gpr(L.RSP, 64), this.i64(this.size / 8))
+    this.setGpr(L.RSP, this.binary('add', rsp, extra), 64)
+  }
+
+  /** #GP(0) unless the address is canonical (bits 63:47 equal). */
+  checkCanonical(address: Value): void {
+    const extended = this.binary('shr_s', this.binary('shl', address, this.i64(16)), this.i64(16))
+    this.if(this.compare('ne', extended, address), () => this.raise(Vector.gp, 0))
+  }
+}

@@ -1,0 +1,271 @@
+// Where everything lies in a VM's WebAssembly.Memory. This file is read by TypeScript and by AssemblyScript (the runtime),
+// so it holds nothing but numeric constants and constant expressions.
+//
+//   0x0000    null page guard, CPU state          addresses below 64 KB fit the u16 fields of an instruction record
+//   0x10000   soft TLB, one set per access context
+//   TARGETS   linear RIP -> record, direct-mapped
+//   CODE_HASH host address of code + mode -> record
+//   RECORDS   decoded instructions
+//   PAGES     16 bytes for each page of guest RAM: EPT rights, code tracking
+//   OPEN_BUS  one page of ones, mapped where a guest reads physical addresses that nothing backs
+//   RAM       guest memory, ranges one after the other
+//
+// All offsets are absolute addresses: state is reached with constant-address loads and stores.
+
+// General registers, in the processor's own numbering (RAX RCX RDX RBX RSP RBP RSI RDI R8-R15), 8 bytes each.
+export const GPR = 0x100
+export const RAX = 0x100
+export const RCX = 0x108
+export const RDX = 0x110
+export const RBX = 0x118
+export const RSP = 0x120
+export const RBP = 0x128
+export const RSI = 0x130
+export const RDI = 0x138
+export const R11 = 0x158
+
+// Eight zero bytes: the "no register" operand of an address.
+export const ZERO = 0x180
+// Linear address of the page that the running record lies in; base of RIP-relative operands and relative branches.
+export const RIP_PAGE = 0x188
+// Architectural RIP (offset in CS); valid whenever the interpreter is not inside a trace.
+export const RIP = 0x190
+// RFLAGS without the six arithmetic flags, which are kept lazily below.
+export const RFLAGS = 0x198
+// Lazy arithmetic flags (essay in isa/flags.ts).
+export const FLAG_RESULT = 0x1a0
+export const FLAG_CARRY = 0x1a8
+export const FLAG_OVERFLOW = 0x1ac
+export const FLAG_AUX = 0x1b0
+// Linear address computed by an address record for the instruction after it.
+export const EA = 0x1b8
+// Operand bytes of an access that can not be done in place (page crossing, watched page): up to 64 bytes.
+export const BOUNCE = 0x1c0
+
+// Segment registers: 32 bytes each in Sreg order ES CS SS DS FS GS, then LDTR, TR.
+export const SEGMENTS = 0x200
+export const SEGMENT_SIZE = 32
+export const SEG_BASE = 0
+export const SEG_LIMIT = 8
+export const SEG_SELECTOR = 12
+// Access rights as VMX has them: type 0-3, S 4, DPL 5-6, P 7, AVL 12, L 13, D/B 14, G 15, unusable 16.
+export const SEG_AR = 16
+export const ES = 0x200
+export const CS = 0x220
+export const SS = 0x240
+export const DS = 0x260
+export const FS = 0x280
+export const GS = 0x2a0
+export const LDTR = 0x2c0
+export const TR = 0x2e0
+// Descriptor-table registers: SEG_BASE and SEG_LIMIT only.
+export const GDTR = 0x300
+export const IDTR = 0x310
+
+export const CR0 = 0x320
+export const CR2 = 0x328
+export const CR3 = 0x330
+export const CR4 = 0x338
+export const CR8 = 0x340
+export const XCR0 = 0x348
+export const PDPTE = 0x350
+export const EFER = 0x370
+export const STAR = 0x378
+export const LSTAR = 0x380
+export const CSTAR = 0x388
+export const SFMASK = 0x390
+export const KERNEL_GS_BASE = 0x398
+export const SYSENTER_CS = 0x3a0
+export const SYSENTER_ESP = 0x3a8
+export const SYSENTER_EIP = 0x3b0
+export const TSC_AUX = 0x3b8
+export const MISC_ENABLE = 0x3c0
+export const DR0 = 0x3d0
+export const DR6 = 0x3f0
+export const DR7 = 0x3f8
+
+// Current privilege level.
+export const CPL = 0x400
+// Code mode of CS, one of the MODE_ constants.
+export const MODE = 0x404
+// First byte of the TLB set that data accesses use now (set of the access context).
+export const TLB_BASE = 0x408
+// First byte of the target table in use (supervisor or user).
+export const TARGET_BASE = 0x40c
+// Instructions left in this run; charged at branches and on leaving a trace.
+export const BUDGET = 0x410
+// Not zero: the budget must be met to the instruction.
+export const EXACT = 0x414
+// Conditions that the dispatcher looks at before it enters a trace: ATTENTION_ bits.
+export const ATTENTION = 0x418
+export const ATTENTION_STI_SHADOW = 1
+export const ATTENTION_TRAP_FLAG = 2
+export const ATTENTION_BREAKPOINTS = 4
+export const ATTENTION_WINDOW = 8
+export const ATTENTION_PENDING_DB = 16
+// MOV SS and POP SS: holds off debug exceptions, too.
+export const ATTENTION_SS_SHADOW = 32
+// RFLAGS.RF: no instruction breakpoint at the next instruction.
+export const ATTENTION_RESUME = 64
+export const ATTENTION_SHADOW = 33
+// #DB causes collected during an instruction, in DR6 bits.
+export const PENDING_DB = 0x41c
+
+// The event that an instruction raised: vector, or -1.
+export const FAULT_VECTOR = 0x420
+export const FAULT_ERROR = 0x424
+// Not zero: FAULT_ERROR is pushed.
+export const FAULT_HAS_ERROR = 0x428
+// Exceptions that leave run() before delivery, one bit a vector.
+export const EXCEPTION_BITMAP = 0x42c
+export const FAULT_CR2 = 0x430
+// RIP of the instruction after the running one, for handlers that leave the trace.
+export const NEXT_RIP = 0x438
+
+// Why run() returned: a VMX basic exit reason or one of the EXIT_ constants.
+export const EXIT_REASON = 0x440
+// Length of the instruction that exits.
+export const EXIT_LENGTH = 0x444
+// Exit qualification; its meaning depends on the reason.
+export const EXIT_VALUE = 0x448
+export const EXIT_PORT = 0x450
+export const EXIT_SIZE = 0x454
+export const EXIT_IO_FLAGS = 0x458
+export const IO_IN = 1
+export const IO_STRING = 2
+export const IO_REP = 4
+export const IO_IMMEDIATE = 8
+// An IN that userland has yet to complete: 0 none, IO_TO_RAX, IO_TO_MEMORY (then linear address in IO_LINEAR).
+export const IO_PENDING = 0x45c
+export const IO_LINEAR = 0x460
+export const IO_TO_RAX = 1
+export const IO_TO_MEMORY = 2
+export const EXIT_GPA = 0x468
+// Control-register accesses: number, direction and general register of the exiting MOV.
+export const CR_NUMBER = 0x470
+export const CR_WRITE = 0x474
+export const CR_GPR = 0x478
+
+// Features the processor has, as far as instructions depend on them at run time.
+export const CR4_ALLOWED = 0x480
+export const EFER_ALLOWED = 0x488
+export const PHYSICAL_BITS = 0x490
+export const XCR0_ALLOWED = 0x498
+
+// Guest-physical memory ranges: count, then { gpa u64, size u64, host u32, pad } of 24 bytes.
+export const RANGE_COUNT = 0x4a0
+export const RANGES = 0x4a8
+export const RANGE_SIZE = 24
+export const RANGE_BYTES = 8
+export const RANGE_HOST = 16
+export const RECORD_NEXT = 0x640
+export const RECORD_END = 0x644
+export const RAM_START = 0x648
+export const PAGES_START = 0x64c
+// Physical address of the exec page being decoded and its host page (filled by fetchPage).
+export const FETCH_HOST = 0x650
+export const RAM_END = 0x654
+// Linear address of the instruction to be decoded, when run() returns EXIT_DECODE.
+export const FETCH_LINEAR = 0x658
+
+// What divideUnsigned and divideSigned leave.
+export const QUOTIENT = 0x660
+export const REMAINDER = 0x668
+// The branch record that wants to be linked to its target.
+export const LINK_FROM = 0x670
+// Single step: budget set aside, and STEP_ bits.
+export const HELD_BUDGET = 0x674
+export const STEPPING = 0x678
+export const STEP_ONE = 1
+export const STEP_TRAP = 2
+// Pages of guest RAM that were ever translated or written by the host.
+export const RESIDENT_PAGES = 0x67c
+
+// Not zero between EXIT_DECODE and the return to the dispatcher.
+export const DECODING = 0x65c
+
+// The entries of a page walk: { gpa u64, entry u64 } for each level.
+export const WALK_TRAIL = 0x6c0
+// Room for the runtime to build things: event frames, single bytes.
+export const FRAME = 0x700
+export const SCRATCH = 0x780
+
+// Counters, i64.
+export const COUNTERS = 0x680
+export const COUNT_TLB_MISS = 0x680
+export const COUNT_PAGE_WALK = 0x688
+export const COUNT_CODE_WRITE = 0x690
+export const COUNT_INVALIDATION = 0x698
+export const COUNT_EVENT = 0x6a0
+export const COUNT_OPEN_BUS = 0x6a8
+export const COUNT_TLB_FLUSH = 0x6b0
+export const COUNT_RECORD_FLUSH = 0x6b8
+
+// Vector registers, 32 bytes each, and the x87 state: laid out now, used when SSE, AVX and x87 arrive.
+export const YMM = 0x800
+export const X87 = 0xa00
+export const MXCSR = 0xb00
+
+// Code modes; the key of a record together with its host address.
+export const MODE_16 = 0
+export const MODE_32 = 1
+export const MODE_64 = 2
+// Traces of one instruction, for single-stepping.
+export const MODE_STEP = 4
+
+export const EXIT_NONE = 0x100
+// The budget is used up.
+export const EXIT_BUDGET = 0x101
+// The instruction at FETCH_LINEAR must be decoded.
+export const EXIT_DECODE = 0x102
+// The vcpu is in a mode that this processor does not run.
+export const EXIT_UNSUPPORTED = 0x103
+
+// Soft TLB: TLB_ENTRIES entries of 32 bytes for each access context.
+export const TLB = 0x10000
+export const TLB_ENTRIES = 1024
+export const TLB_ENTRY_SIZE = 32
+export const TLB_SET_SIZE = 0x8000
+export const TLB_READ = 0
+export const TLB_WRITE = 8
+export const TLB_EXECUTE = 16
+export const TLB_ADDEND = 24
+export const TLB_FLAGS = 28
+export const TLB_GLOBAL = 1
+// Access contexts: user, supervisor, supervisor that SMAP keeps from user pages, user with alignment checks.
+export const CONTEXT_USER = 0
+export const CONTEXT_SUPERVISOR = 1
+export const CONTEXT_SUPERVISOR_SMAP = 2
+export const CONTEXT_USER_ALIGNED = 3
+export const CONTEXTS = 4
+
+// Linear RIP -> record: { rip i64, record u32, pad }; one table for user, one for supervisor code.
+export const TARGETS = 0x30000
+export const TARGET_ENTRIES = 4096
+export const TARGET_ENTRY_SIZE = 16
+export const TARGET_RECORD = 8
+export const TARGET_SET_SIZE = 0x10000
+
+// Host address and mode -> record: { host u32, record | mode u32 }.
+export const CODE_HASH = 0x50000
+export const CODE_HASH_ENTRIES = 65536
+export const CODE_HASH_SIZE = 0x80000
+
+export const RECORDS = 0x100000
+// 16 MB: half a million decoded instructions, then everything is dropped and decoded anew.
+export const RECORDS_SIZE = 0x1000000
+export const OPEN_BUS = 0xd0000
+export const SCRATCH_PAGE = 0xe0000
+export const PAGES = 0x1100000
+// A page's entry: u64 mask of the 64-byte lines that hold decoded code, u32 first trace, u32 PAGE_ flags.
+export const PAGE_SIZE_LOG2 = 4
+export const PAGE_LINES = 0
+export const PAGE_TRACES = 8
+export const PAGE_FLAGS = 12
+// Rights that the EPT takes away; 0 is a page with all of them, so that fresh memory needs no initialisation.
+export const PAGE_DENY_READ = 1
+export const PAGE_DENY_WRITE = 2
+export const PAGE_DENY_EXECUTE = 4
+export const PAGE_DENY_ALL = 7
+export const PAGE_HAS_CODE = 8
+export const PAGE_TOUCHED = 16

@@ -1,0 +1,183 @@
+// Guest memory accesses that the fast path in the instruction does not do: TLB misses, page crossings, code pages, watched
+// pages, alignment checks, and the processor's own accesses to tables and stacks.
+
+import * as L from '../layout'
+import { codeWritten, isRam, pageEntry } from './code'
+import { READ, WRITE } from './physical'
+import { translate, translateSystem } from './paging'
+import { count, fault, isCanonical, VECTOR_AC, VECTOR_GP, VECTOR_SS } from './state'
+import { currentContext } from './context'
+import { watchAccess } from './watch'
+
+const STACK: u32 = 1
+
+// Canonical and aligned as need be; false when it faulted.
+function checkAddress(linear: u64, size: u32, flags: u32): bool {
+  if (!isCanonical(linear) || !isCanonical(linear + (size as u64) - 1)) {
+    fault((flags & STACK) != 0 ? VECTOR_SS : VECTOR_GP, 0)
+    return false
+  }
+  if (currentContext() == L.CONTEXT_USER_ALIGNED && (linear & ((size as u64) - 1)) != 0 && size <= 8) {
+    fault(VECTOR_AC, 0)
+    return false
+  }
+  return true
+}
+
+function crosses(linear: u64, size: u32): bool {
+  return ((linear as u32) & 4095) + size > 4096
+}
+
+// Copies bytes of two pages to a place, or back.
+function gather(first: u32, second: u32, room: u32, size: u32, to: u32): void {
+  memory.copy(to, first, room)
+  memory.copy(to + room, second, size - room)
+}
+
+// Address from which the operand can be loaded, 0 when it faulted.
+export function readMiss(linear: u64, size: u32, flags: u32): u32 {
+  count(L.COUNT_TLB_MISS)
+  if (!checkAddress(linear, size, flags)) return 0
+  watchAccess(linear, size as u64, false)
+  const host = translate(linear, READ)
+  if (host == 0 || !crosses(linear, size)) return host
+  const room: u32 = 4096 - ((linear as u32) & 4095)
+  const second = translate(linear + (room as u64), READ)
+  if (second == 0) return 0
+  gather(host, second, room, size, L.BOUNCE)
+  return L.BOUNCE
+}
+
+function put(host: u32, from: u32, size: u32): void {
+  if (!isRam(host)) return
+  memory.copy(host, from, size)
+  codeWritten(host, size)
+}
+
+// Stores the low bytes of a value; not 0 when it faulted.
+export function writeMiss(linear: u64, value: u64, size: u32, flags: u32): u32 {
+  count(L.COUNT_TLB_MISS)
+  if (!checkAddress(linear, size, flags)) return 1
+  store<u64>(L.BOUNCE, value)
+  return writeBounce(linear, size) ? 0 : 1
+}
+
+// Stores BOUNCE to guest memory, to both pages or to none.
+function writeBounce(linear: u64, size: u32): bool {
+  const host = translate(linear, WRITE)
+  if (host == 0) return false
+  if (!crosses(linear, size)) {
+    watchAccess(linear, size as u64, true)
+    put(host, L.BOUNCE, size)
+    return true
+  }
+  const room: u32 = 4096 - ((linear as u32) & 4095)
+  const second = translate(linear + (room as u64), WRITE)
+  if (second == 0) return false
+  watchAccess(linear, size as u64, true)
+  put(host, L.BOUNCE, room)
+  put(second, L.BOUNCE + room, size - room)
+  return true
+}
+
+// Probes an operand for writing: the address where it can be loaded and stored in place, or BOUNCE with its bytes, to be
+// followed by modifyCommit; 0 when it faulted.
+export function modifyMiss(linear: u64, size: u32, flags: u32): u32 {
+  count(L.COUNT_TLB_MISS)
+  if (!checkAddress(linear, size, flags)) return 0
+  const host = translate(linear, WRITE)
+  if (host == 0) return 0
+  watchAccess(linear, size as u64, true)
+  if (crosses(linear, size)) {
+    const room: u32 = 4096 - ((linear as u32) & 4095)
+    const second = translate(linear + (room as u64), WRITE)
+    if (second == 0) return 0
+    gather(host, second, room, size, L.BOUNCE)
+    return L.BOUNCE
+  }
+  if (isRam(host) && (load<u32>(pageEntry(host), L.PAGE_FLAGS) & L.PAGE_HAS_CODE) == 0) return host
+  memory.copy(L.BOUNCE, host, size)
+  return L.BOUNCE
+}
+
+export function modifyCommit(linear: u64, size: u32): void {
+  writeBounce(linear, size)
+}
+
+// Accesses of the running code from within the runtime. After each, faulted() says whether to go on.
+
+export function readData(linear: u64, size: u32, flags: u32): u64 {
+  const host = readMiss(linear, size, flags)
+  if (host == 0) return 0
+  return loadSized(host, size)
+}
+
+export function writeData(linear: u64, value: u64, size: u32, flags: u32): void {
+  writeMiss(linear, value, size, flags)
+}
+
+export function loadSized(host: u32, size: u32): u64 {
+  if (size == 8) return load<u64>(host)
+  if (size == 4) return load<u32>(host) as u64
+  return size == 2 ? (load<u16>(host) as u64) : (load<u8>(host) as u64)
+}
+
+// Accesses that the processor makes by itself, as supervisor whatever the CPL (descriptor tables, TSS).
+
+export function readSystem(linear: u64, size: u32): u64 {
+  let value: u64 = 0
+  if (!isCanonical(linear) || !isCanonical(linear + (size as u64) - 1)) {
+    fault(VECTOR_GP, 0)
+    return 0
+  }
+  if (!crosses(linear, size)) {
+    const host = translateSystem(linear, READ)
+    return host == 0 ? 0 : loadSized(host, size)
+  }
+  for (let i: u32 = 0; i < size; i++) {
+    const host = translateSystem(linear + (i as u64), READ)
+    if (host == 0) return 0
+    value |= (load<u8>(host) as u64) << ((i as u64) << 3)
+  }
+  return value
+}
+
+export function writeSystem(linear: u64, value: u64, size: u32): void {
+  for (let i: u32 = 0; i < size; i++) {
+    const host = translateSystem(linear + (i as u64), WRITE)
+    if (host == 0) return
+    store<u8>(L.SCRATCH, (value >> ((i as u64) << 3)) as u8)
+    put(host, L.SCRATCH, 1)
+  }
+}
+
+// Pushes a frame of 64-bit words that lie at `words`, topmost last, in supervisor mode or user mode as `level` says.
+// Nothing is stored unless all of it can be.
+export function pushFrame(rsp: u64, words: u32, size: u32, level: u32): bool {
+  if (!isCanonical(rsp) || !isCanonical(rsp + (size as u64) - 1)) {
+    fault(VECTOR_SS, 0)
+    return false
+  }
+  const system = level != 3
+  const first = system ? translateSystem(rsp, WRITE) : translate(rsp, WRITE)
+  if (first == 0) return false
+  watchAccess(rsp, size as u64, true)
+  if (!crosses(rsp, size)) {
+    put(first, words, size)
+    return true
+  }
+  const room: u32 = 4096 - ((rsp as u32) & 4095)
+  const second = system ? translateSystem(rsp + (room as u64), WRITE) : translate(rsp + (room as u64), WRITE)
+  if (second == 0) return false
+  put(first, words, room)
+  put(second, words + room, size - room)
+  return true
+}
+
+// Whether the running code could write there; used to make an instruction fault before it changes anything.
+export function probeWrite(linear: u64, size: u32, flags: u32): bool {
+  if (!checkAddress(linear, size, flags)) return false
+  if (translate(linear, WRITE) == 0) return false
+  return !crosses(linear, size) || translate((linear + (size as u64) - 1) & ~(4095 as u64), WRITE) != 0
+}
+

@@ -1,0 +1,54 @@
+// The runtime: everything of the processor that is not one instruction. Compiled by AssemblyScript into a module of its
+// own, which shares the VM's memory with the generated interpreter and exports what that and the monitor call.
+
+import * as L from '../layout'
+import { contextChanged } from './context'
+import { dropPage, pageEntry } from './code'
+import { flushTlb } from './tlb'
+
+export { modifyCommit, modifyMiss, readMiss, writeMiss } from './access'
+export { crc32c, divideSigned, divideUnsigned, multiplyHighSigned, multiplyHighUnsigned, pdep, pext } from './arithmetic'
+export { allocateTrace, codeWritten, enterTrace, markCode, trackSecondPage } from './code'
+export * from './control'
+export { advance, crossPage, fetchNextPage, next, staleRecord, sync } from './dispatch'
+export { breakpoint, externalInterrupt, interrupt1, raiseException, softwareInterrupt } from './event'
+export { pushedFlags, readRflags, writeRflags } from './flags'
+export { completeIn, input, output, stringInput, stringOutput } from './io'
+export { lookUp } from './paging'
+export {
+  accessRights,
+  checkBaseInstructions,
+  moveToSegment,
+  popSegment,
+  readSelector,
+  refresh,
+  segmentLimit,
+  verifyRead,
+  verifyWrite,
+  writeSegmentBase,
+} from './segment'
+export { compareExchange16, compareExchange8, enter } from './stack'
+export { stringCompare, stringLoad, stringMove, stringScan, stringStore } from './string'
+export { swapGs, systemCall, systemEnter, systemExit, systemReturn } from './syscall'
+export { farCall, farJump, farReturn, interruptReturn, loadFarPointer, popFlags } from './transfer'
+
+// A fresh memory becomes a processor without any register state.
+export function initialize(): void {
+  memory.fill(L.OPEN_BUS, 0xff, 4096)
+  store<u32>(L.RECORD_NEXT, L.RECORDS)
+  store<u32>(L.RECORD_END, L.RECORDS + L.RECORDS_SIZE)
+  store<i32>(L.FAULT_VECTOR, -1)
+  store<u32>(L.EXIT_REASON, L.EXIT_NONE)
+  store<u64>(L.RFLAGS, 2)
+  flushTlb(false)
+  contextChanged()
+}
+
+// Sets the rights that the EPT denies on the page of guest RAM at a host address. Takes effect at the next access, of
+// decoded code, too.
+export function protectPage(host: u32, denied: u32): void {
+  const entry = pageEntry(host)
+  dropPage(entry)
+  store<u32>(entry, (load<u32>(entry, L.PAGE_FLAGS) & ~L.PAGE_DENY_ALL) | denied, L.PAGE_FLAGS)
+  flushTlb(false)
+}

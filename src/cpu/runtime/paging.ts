@@ -1,0 +1,229 @@
+// Linear to physical: the page walk of 4-level paging (Intel SDM volume 3, 4.5 and 4.6), and the TLB fill after it.
+//
+// A walk first goes down and gathers the rights of all levels, then decides, and only then sets accessed and dirty bits,
+// so that a faulting access leaves the tables alone.
+
+import * as L from '../layout'
+import { contextBase, currentContext, systemContext } from './context'
+import { pageEntry, isRam } from './code'
+import { EXECUTE, eptAllows, eptDenied, hostOf, READ, readPhysical64, WRITE, writePhysical64 } from './physical'
+import {
+  count,
+  cr0,
+  CR0_PG,
+  CR0_WP,
+  cr4,
+  CR4_PGE,
+  CR4_SMEP,
+  efer,
+  EFER_NXE,
+  fault,
+  faulted,
+  VECTOR_PF,
+} from './state'
+import { tlbEntry } from './tlb'
+import { pageWatched } from './watch'
+
+const P: u64 = 1
+const RW: u64 = 2
+const US: u64 = 4
+const A: u64 = 0x20
+const D: u64 = 0x40
+const PS: u64 = 0x80
+const G: u64 = 0x100
+const NX: u64 = 0x8000000000000000
+const ADDRESS: u64 = 0x000ffffffffff000
+
+const ERROR_PRESENT: u32 = 1
+const ERROR_WRITE: u32 = 2
+const ERROR_USER: u32 = 4
+const ERROR_RESERVED: u32 = 8
+const ERROR_FETCH: u32 = 16
+
+// What the last walk found.
+let walkedPage: u64 = 0
+let walkedRights: u64 = 0
+let walkedLeaf: u64 = 0
+// Where the entries of the walk lie and what they hold, top level first; for the accessed bits.
+let levels: u32 = 0
+const TRAIL: u32 = L.WALK_TRAIL
+
+function note(gpa: u64, entry: u64): void {
+  store<u64>(TRAIL + (levels << 4), gpa)
+  store<u64>(TRAIL + (levels << 4), entry, 8)
+  levels++
+}
+
+function pageFault(linear: u64, error: u32, access: u32, user: bool): void {
+  let code = error
+  if (access == WRITE) code |= ERROR_WRITE
+  if (user) code |= ERROR_USER
+  if (access == EXECUTE && ((efer() & EFER_NXE) != 0 || (cr4() & CR4_SMEP) != 0)) code |= ERROR_FETCH
+  store<u64>(L.FAULT_CR2, linear)
+  fault(VECTOR_PF, code)
+}
+
+// Bits that must be zero in an entry: above the physical address, NX without NXE, and the low bits of a large page.
+function reservedBits(level: u32, entry: u64): bool {
+  const width = load<u32>(L.PHYSICAL_BITS) as u64
+  let reserved = ADDRESS & ~(((1 as u64) << width) - 1)
+  if ((efer() & EFER_NXE) == 0) reserved |= NX
+  if ((entry & PS) != 0) {
+    if (level == 3) reserved |= PS
+    if (level == 2) reserved |= 0x3fffe000
+    if (level == 1) reserved |= 0x1fe000
+  }
+  return (entry & reserved) != 0
+}
+
+// Goes down the tables; false when it faulted.
+function walk(linear: u64, access: u32, user: bool): bool {
+  count(L.COUNT_PAGE_WALK)
+  levels = 0
+  let table = load<u64>(L.CR3) & ADDRESS
+  // RW and US of all levels are anded, NX is ored: keep NX inverted while anding.
+  let rights: u64 = RW | US | NX
+  let shift: u64 = 39
+  let level: u32 = 3
+  while (true) {
+    const gpa = table + (((linear >> shift) & 511) << 3)
+    const entry = readPhysical64(gpa)
+    if (faulted()) return false
+    if ((entry & P) == 0) {
+      pageFault(linear, 0, access, user)
+      return false
+    }
+    if (reservedBits(level, entry)) {
+      pageFault(linear, ERROR_PRESENT | ERROR_RESERVED, access, user)
+      return false
+    }
+    note(gpa, entry)
+    rights &= entry ^ NX
+    if (level == 0 || (entry & PS) != 0) {
+      const offset = ((1 as u64) << shift) - 1
+      walkedPage = ((entry & ADDRESS & ~offset) | (linear & offset)) & ~(4095 as u64)
+      walkedLeaf = entry
+      walkedRights = rights
+      return true
+    }
+    table = entry & ADDRESS
+    shift -= 9
+    level--
+  }
+  return false
+}
+
+// Whether the rights of the walk allow the access from a context.
+function allowed(access: u32, context: u32): bool {
+  const userPage = (walkedRights & US) != 0
+  const user = context == L.CONTEXT_USER || context == L.CONTEXT_USER_ALIGNED
+  if (user && !userPage) return false
+  if (access == EXECUTE) {
+    if ((walkedRights & NX) == 0 && (efer() & EFER_NXE) != 0) return false
+    return user || !userPage || (cr4() & CR4_SMEP) == 0
+  }
+  if (!user && userPage && context == L.CONTEXT_SUPERVISOR_SMAP) return false
+  if (access == WRITE && (walkedRights & RW) == 0) return !user && (cr0() & CR0_WP) == 0
+  return true
+}
+
+function setAccessed(dirty: bool): bool {
+  for (let i: u32 = 0; i < levels; i++) {
+    const gpa = load<u64>(TRAIL + (i << 4))
+    const entry = load<u64>(TRAIL + (i << 4), 8)
+    const wanted = entry | A | (dirty && i == levels - 1 ? D : 0)
+    if (wanted == entry) continue
+    writePhysical64(gpa, wanted)
+    if (faulted()) return false
+    if (i == levels - 1) walkedLeaf = wanted
+  }
+  return true
+}
+
+// Host address for an access, filling the TLB; 0 when it faulted.
+function walkAndFill(linear: u64, access: u32, context: u32): u32 {
+  const user = context == L.CONTEXT_USER || context == L.CONTEXT_USER_ALIGNED
+  if ((cr0() & CR0_PG) != 0) {
+    if (!walk(linear, access, user)) return 0
+    if (!allowed(access, context)) {
+      pageFault(linear, ERROR_PRESENT, access, user)
+      return 0
+    }
+    if (!setAccessed(access == WRITE)) return 0
+  } else {
+    walkedPage = linear & ~(4095 as u64)
+    walkedRights = RW | US | NX
+    walkedLeaf = D
+  }
+  const host = hostOf(walkedPage)
+  if (!eptAllows(host, walkedPage | (linear & 4095), access)) return 0
+  fill(linear & ~(4095 as u64), host, access, context)
+  return host + ((linear as u32) & 4095)
+}
+
+function fill(page: u64, host: u32, access: u32, context: u32): void {
+  const entry = tlbEntry(contextBase(context), page)
+  const addend = host - (page as u32)
+  if (load<u32>(entry, L.TLB_ADDEND) != addend || !holds(entry, page)) {
+    const other = page ^ 0x1000
+    store<u64>(entry, other, L.TLB_READ)
+    store<u64>(entry, other, L.TLB_WRITE)
+    store<u64>(entry, other, L.TLB_EXECUTE)
+    store<u32>(entry, addend, L.TLB_ADDEND)
+  }
+  const global = (cr4() & CR4_PGE) != 0 && (walkedLeaf & G) != 0
+  store<u32>(entry, global ? L.TLB_GLOBAL : 0, L.TLB_FLAGS)
+  const denied = eptDenied(host)
+  if (access == EXECUTE) store<u64>(entry, page, L.TLB_EXECUTE)
+  // Data tags stay away where every access has to be looked at.
+  if (!isRam(host) || context == L.CONTEXT_USER_ALIGNED || pageWatched(page)) return
+  if ((denied & L.PAGE_DENY_READ) != 0 || !allowed(READ, context)) return
+  store<u64>(entry, page, L.TLB_READ)
+  const clean = (walkedLeaf & D) == 0
+  if (clean || (denied & L.PAGE_DENY_WRITE) != 0 || !allowed(WRITE, context)) return
+  if ((load<u32>(pageEntry(host), L.PAGE_FLAGS) & L.PAGE_HAS_CODE) == 0) store<u64>(entry, page, L.TLB_WRITE)
+}
+
+function holds(entry: u32, page: u64): bool {
+  return (
+    load<u64>(entry, L.TLB_READ) == page ||
+    load<u64>(entry, L.TLB_WRITE) == page ||
+    load<u64>(entry, L.TLB_EXECUTE) == page
+  )
+}
+
+// Host address for a data access or fetch of the running code, through the TLB; 0 when it faulted.
+export function translate(linear: u64, access: u32): u32 {
+  return translateIn(linear, access, currentContext())
+}
+
+// The same for an access that the processor makes by itself.
+export function translateSystem(linear: u64, access: u32): u32 {
+  return translateIn(linear, access, systemContext())
+}
+
+function translateIn(linear: u64, access: u32, context: u32): u32 {
+  const entry = tlbEntry(contextBase(context), linear)
+  const tag = access == READ ? L.TLB_READ : access == WRITE ? L.TLB_WRITE : L.TLB_EXECUTE
+  if (load<u64>(entry + tag) == (linear & ~(4095 as u64))) return (linear as u32) + load<u32>(entry, L.TLB_ADDEND)
+  return walkAndFill(linear, access, context)
+}
+
+// Looks a linear address up without faults, rights or traces, for the monitor: guest-physical address or -1.
+export function lookUp(linear: u64): u64 {
+  if ((cr0() & CR0_PG) == 0) return linear
+  let table = load<u64>(L.CR3) & ADDRESS
+  let shift: u64 = 39
+  while (true) {
+    const host = hostOf(table + (((linear >> shift) & 511) << 3))
+    const entry = load<u64>(host)
+    if ((entry & P) == 0 || !isRam(host)) return 0xffffffffffffffff
+    if (shift == 12 || ((entry & PS) != 0 && shift < 39)) {
+      const offset = ((1 as u64) << shift) - 1
+      return (entry & ADDRESS & ~offset) | (linear & offset)
+    }
+    table = entry & ADDRESS
+    shift -= 9
+  }
+  return 0
+}

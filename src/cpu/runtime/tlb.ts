@@ -1,0 +1,66 @@
+// The soft TLB: one direct-mapped set for each access context, an entry for each page with separate tags for reading,
+// writing and executing, and the difference between linear and host address. Instructions test
+// (tag xor address) <u 4096 - (size - 1), which checks page and page crossing at once; whatever must not be done in place
+// (code pages, watched pages, pages the EPT forbids, unbacked addresses) never gets the tag.
+
+import * as L from '../layout'
+import { count } from './state'
+
+// A tag that no address looked up in the slot has: its page number differs in the bits that chose the slot.
+function invalidTag(slot: u32): u64 {
+  return ((slot ^ 1) as u64) << 12
+}
+
+export function tlbEntry(set: u32, linear: u64): u32 {
+  return set + (((linear >> 12) as u32) & (L.TLB_ENTRIES - 1)) * L.TLB_ENTRY_SIZE
+}
+
+function clearEntry(entry: u32, slot: u32): void {
+  const invalid = invalidTag(slot)
+  store<u64>(entry, invalid, L.TLB_READ)
+  store<u64>(entry, invalid, L.TLB_WRITE)
+  store<u64>(entry, invalid, L.TLB_EXECUTE)
+  store<u32>(entry, 0, L.TLB_FLAGS)
+}
+
+// Drops all entries, or all but those of global pages.
+export function flushTlb(keepGlobal: bool): void {
+  count(L.COUNT_TLB_FLUSH)
+  for (let context: u32 = 0; context < (L.CONTEXTS as u32); context++) {
+    const set: u32 = L.TLB + context * L.TLB_SET_SIZE
+    for (let slot: u32 = 0; slot < (L.TLB_ENTRIES as u32); slot++) {
+      const entry = set + slot * L.TLB_ENTRY_SIZE
+      if (keepGlobal && (load<u32>(entry, L.TLB_FLAGS) & L.TLB_GLOBAL) != 0) continue
+      clearEntry(entry, slot)
+    }
+  }
+  flushTargets()
+}
+
+export function flushTlbPage(linear: u64): void {
+  const slot = ((linear >> 12) as u32) & (L.TLB_ENTRIES - 1)
+  for (let context: u32 = 0; context < (L.CONTEXTS as u32); context++) {
+    clearEntry(L.TLB + context * L.TLB_SET_SIZE + slot * L.TLB_ENTRY_SIZE, slot)
+  }
+  flushTargets()
+}
+
+// The target table says which record an RIP has; it must forget whenever a mapping may have changed.
+export function flushTargets(): void {
+  const end: u32 = L.TARGETS + 2 * L.TARGET_SET_SIZE
+  for (let entry: u32 = L.TARGETS; entry < end; entry += L.TARGET_ENTRY_SIZE) {
+    // Not canonical, so no RIP.
+    store<u64>(entry, 0x8000000000000000)
+  }
+}
+
+// The page at a host address is no longer to be written in place.
+export function dropWriteTags(page: u32): void {
+  const end: u32 = L.TLB + L.CONTEXTS * L.TLB_SET_SIZE
+  for (let entry: u32 = L.TLB; entry < end; entry += L.TLB_ENTRY_SIZE) {
+    const tag = load<u64>(entry, L.TLB_WRITE)
+    if ((tag as u32) + load<u32>(entry, L.TLB_ADDEND) == page) {
+      store<u64>(entry, invalidTag(((entry - L.TLB) / L.TLB_ENTRY_SIZE) & (L.TLB_ENTRIES - 1)), L.TLB_WRITE)
+    }
+  }
+}
