@@ -3,6 +3,7 @@
  * modules that work on it. Everything that a guest instruction does happens in WebAssembly; this class enters it, decodes
  * instructions when asked (exit EXIT_DECODE never leaves run()), and gives the owner registers, memory and exits.
  */
+import { MAX_TRACE } from './interpreter/record.ts'
 import { TraceDecoder } from './interpreter/trace.ts'
 import * as L from './layout.ts'
 import { interpreterModule, type Runtime, runtimeModule } from './modules.ts'
@@ -86,12 +87,13 @@ export class Cpu {
   run(budget: number, exact = false): number {
     const u32 = this.#u32
     u32[L.BUDGET >> 2] = budget
-    u32[L.EXACT >> 2] = exact ? 1 : 0
+    // Less than a trace could not be spent at all otherwise.
+    u32[L.EXACT >> 2] = exact || budget < MAX_TRACE ? 1 : 0
     u32[L.EXIT_REASON >> 2] = L.EXIT_NONE
     let reason = this.#run()
     while (reason === L.EXIT_DECODE) {
-      this.#decoder.decode()
       u32[L.EXIT_REASON >> 2] = L.EXIT_NONE
+      this.#decoder.decode()
       reason = this.#run()
     }
     this.#retired += BigInt(budget - (u32[L.BUDGET >> 2] as number | 0))

@@ -17,6 +17,8 @@ const MEMORY_SIZE = 0x200000
 const PML4 = 0x100000
 const LOW_TABLES = 0x101000
 const HIGH_TABLES = 0x104000
+/** Page directory and page table for the alias below 4 GB. */
+const ALIAS_TABLES = 0x107000
 const GDT = 0x110000
 const LDT = 0x111000
 const IDT = 0x112000
@@ -31,7 +33,7 @@ const GDT_ENTRIES: Record<number, bigint> = {
   0x30: 0x00affb000000ffffn,
 }
 
-/** type 13 = not present, expand-down and so on are in the access byte; all DPL 3 and accessed. */
+/** Base, raw limit, access byte and flags, as the corpus README describes the segments. */
 const LDT_ENTRIES: Record<number, readonly [base: number, limit: number, access: number, flags: number]> = {
   0x08: [0, 0xfffff, 0xfb, 0xc],
   0x10: [0, 0xfffff, 0xf3, 0xc],
@@ -53,7 +55,7 @@ const LDT_ENTRIES: Record<number, readonly [base: number, limit: number, access:
   0x90: [0, 0xfffff, 0x7b, 0xc],
   0x98: [0x4000, 0x2fff, 0xfb, 4],
   0xa0: [0, 0x8fff, 0xf7, 0],
-  0xa8: [0, 0x9fff, 0xf1, 4],
+  0xa8: [0, 9, 0xf1, 0xc],
   0xb0: [0x10, 0x8fff, 0xf9, 0],
 }
 
@@ -103,16 +105,23 @@ export class VectorMachine {
     this.#u64(LOW_TABLES + 0x1000, BigInt(LOW_TABLES + 0x2000) | present)
     this.#u64(HIGH_TABLES + 511 * 8, BigInt(HIGH_TABLES + 0x1000) | present)
     this.#u64(HIGH_TABLES + 0x1000 + 511 * 8, BigInt(HIGH_TABLES + 0x2000) | present)
+    this.#u64(LOW_TABLES + 3 * 8, BigInt(ALIAS_TABLES) | present)
+    this.#u64(ALIAS_TABLES + 511 * 8, BigInt(ALIAS_TABLES + 0x1000) | present)
     const noExecute = 1n << 63n
     const rights: Record<number, bigint> = { 4: 7n, 5: 7n, 6: 7n, 8: 7n, 9: 7n, 10: 7n, 12: 5n | noExecute, 13: 3n }
     for (const [page, bits] of Object.entries(rights)) {
       const entry = (BigInt(page) << 12n) | bits
       this.#u64(LOW_TABLES + 0x2000 + Number(page) * 8, entry)
       // 7FFFFFFF8000 is page 1F8 of the last table; only 8000-EFFF have the alias.
-      if (Number(page) >= 8) this.#u64(HIGH_TABLES + 0x2000 + (0x1f0 + Number(page)) * 8, entry)
+      if (Number(page) < 8) continue
+      this.#u64(HIGH_TABLES + 0x2000 + (0x1f0 + Number(page)) * 8, entry)
+      // The alias of prot32 was there in 64-bit mode, too: XLAT with 67h reaches it (int64-mov.10076).
+      this.#u64(ALIAS_TABLES + 0x1000 + (0x1f0 + Number(page)) * 8, entry)
     }
     for (let page = 0x110; page < 0x118; page++) this.#u64(LOW_TABLES + 0x2000 + page * 8, (BigInt(page) << 12n) | 3n)
     for (const [selector, value] of Object.entries(GDT_ENTRIES)) this.#u64(GDT + Number(selector), value)
+    // No I/O permission bitmap: its offset lies beyond the limit.
+    this.#view.setUint16(TSS + 0x66, 0x68, true)
     this.#u64(GDT + 0x40, descriptor(TSS, 0x67, 0x8b, 0))
     this.#u64(GDT + 0x50, descriptor(LDT, 0xb7, 0x82, 0))
     for (const [index, entry] of Object.entries(LDT_ENTRIES)) this.#u64(LDT + Number(index), descriptor(...entry))
@@ -231,7 +240,10 @@ export class VectorMachine {
     check('rflags', cpu.rflags & mask, (hex(test.final.rflags) ?? initial) & mask)
     SEGMENTS.forEach((name, n) => {
       const standard = { es: 0x2bn, cs: 0x33n, ss: 0x2bn, ds: 0x2bn, fs: 0n, gs: 0n }[name]
-      const selector = BigInt(cpu.readU32(L.SEGMENTS + n * L.SEGMENT_SIZE + L.SEG_SELECTOR))
+      const loaded = BigInt(cpu.readU32(L.SEGMENTS + n * L.SEGMENT_SIZE + L.SEG_SELECTOR))
+      // Recorded by a handler in ring 3, that is, behind an IRET to an outer level, which turns every null selector
+      // into 0 (SDM volume 2, IRET, RETURN-TO-OUTER-PRIVILEGE-LEVEL); MOV itself keeps the RPL.
+      const selector = loaded < 4n ? 0n : loaded
       if (!ignored.has(name)) check(name, selector, hex(test.final[name]) ?? hex(test.init[name]) ?? standard)
     })
     const bases = { fs_base: [L.FS, 0x1230n], gs_base: [L.GS, 0x7fffffff0000n] } as const

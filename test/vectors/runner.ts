@@ -21,11 +21,14 @@ const instruction = new Instruction()
 export function skipReason(test: Case): string | undefined {
   if (test.mode !== 'long64') return `${test.mode} mode`
   const code = Buffer.from(test.code, 'hex')
-  if (test.asm.startsWith('seq')) return undefined
-  if (decoder.decode(code, 0, code.length, instruction) !== DecodeStatus.ok) return undefined
-  if (operationOf(instruction) >= 0) return undefined
-  const features = featuresOf(instruction.encoding)
-  return features.length > 0 ? features.join('+') : `no definition of ${nameOf(instruction.name)}`
+  const end = test.asm.startsWith('seq') ? code.length : 1
+  for (let at = 0; at < end; at += instruction.length) {
+    if (decoder.decode(code, at, code.length, instruction) !== DecodeStatus.ok) return undefined
+    if (operationOf(instruction) >= 0) continue
+    const features = featuresOf(instruction.encoding)
+    return features.length > 0 ? features.join('+') : `no definition of ${nameOf(instruction.name)}`
+  }
+  return undefined
 }
 
 export function runGroup(group: Group): GroupResult {

@@ -5,7 +5,7 @@
  */
 import { forEachForm, indexOf, nameOf } from '../decoder/opcodes.ts'
 import { type Instruction, OperandKind } from '../decoder/instruction.ts'
-import { type Entry, entryOf } from '../isa/table.ts'
+import { type Entry, entryOf } from '../isa/index.ts'
 import { hotness } from './hot.ts'
 import { SPECIAL_OPS } from './record.ts'
 
@@ -63,8 +63,8 @@ function keyOf(
 function operationName(entry: Entry, size: number, kinds: readonly number[], sizes: readonly number[], address: number): string {
   const shape = kinds.map((kind, i) => {
     const letter = SHAPE_LETTER[kind as OperandKind] ?? '?'
-    // An immediate is kept extended to the operand size, so its width in the encoding makes no difference.
-    return letter !== 'i' && sizes[i] && sizes[i] !== size ? `${letter}${sizes[i]}` : letter
+    // Immediates and branch distances are kept extended to the operand size, so their width in the encoding makes no difference.
+    return letter !== 'i' && letter !== 'j' && sizes[i] && sizes[i] !== size ? `${letter}${sizes[i]}` : letter
   })
   return [entry.name, size, ...shape, ...(entry.addressSized && address !== 64 ? [`a${address}`] : [])].join('.')
 }
@@ -73,7 +73,7 @@ function enumerate(): { list: Operation[]; byKey: Map<number, number> } {
   const found = new Map<string, { operation: Operation; keys: number[] }>()
   forEachForm((name, size, kinds, sizes) => {
     const entry = entryOf(name)
-    if (!entry || size > 64 || !inLongMode(name, size)) return
+    if (!entry || !inLongMode(name, size)) return
     if (kinds.some((kind) => SHAPE_LETTER[kind] === undefined)) return
     for (const addressSize of entry.addressSized ? ([32, 64] as const) : ([64] as const)) {
       const text = operationName(entry, size, kinds, sizes, addressSize)

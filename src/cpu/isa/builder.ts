@@ -221,9 +221,12 @@ export abstract class Builder extends Emitter {
     this.setGpr(L.RSP, this.binary('add', rsp, extra), 64)
   }
 
-  /** #GP(0) unless the address is canonical (bits 63:47 equal). */
-  checkCanonical(address: Value): void {
+  /** #GP(0) unless the address is canonical (bits 63:47 equal); `before` is emitted ahead of it. */
+  checkCanonical(address: Value, before?: () => void): void {
     const extended = this.binary('shr_s', this.binary('shl', address, this.i64(16)), this.i64(16))
-    this.if(this.compare('ne', extended, address), () => this.raise(Vector.gp, 0))
+    this.if(this.compare('ne', extended, address), () => {
+      before?.()
+      this.raise(Vector.gp, 0)
+    })
   }
 }

@@ -24,7 +24,11 @@ instruction('jmp.ind', 'r', (x, target) => {
 
 instruction('call.ind', 'r', (x, target) => {
   const rip = x.let(x.zeroExtend(target, x.size, 64))
-  x.checkCanonical(rip)
+  // A stack that can not take the return address faults first.
+  x.checkCanonical(rip, () => {
+    x.callWithState('probeStack', 'i32', x.i32(x.size / 8))
+    x.leaveOnFault()
+  })
   x.push(x.truncate(x.nextRip(), x.size))
   x.jump(rip)
 }, ENDS)

@@ -236,8 +236,8 @@ export function breakpoint(_size: u32): void {
   softwareInterrupt(VECTOR_BP)
 }
 
+// INT1 (ICEBP). The manuals call it a trap, but the vectors, captured on Zen 5, have the RIP of INT1 itself.
 export function interrupt1(_size: u32): void {
-  store<u64>(L.RIP, load<u64>(L.NEXT_RIP))
   faultPlain(VECTOR_DB)
 }
 
@@ -261,6 +261,7 @@ export function raiseException(vector: u32, errorCode: i32): void {
 
 // An external interrupt, delivered at once. What goes wrong on the way becomes the pending exception.
 export function externalInterrupt(vector: u32): void {
+  store<u32>(L.EXIT_REASON, L.EXIT_NONE)
   resume = false
   deliver(vector, false, 0, EXTERNAL, load<u64>(L.RIP))
 }

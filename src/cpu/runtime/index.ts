@@ -27,7 +27,7 @@ export {
   verifyWrite,
   writeSegmentBase,
 } from './segment'
-export { compareExchange16, compareExchange8, enter } from './stack'
+export { compareExchange16, compareExchange8, enter, probeStack } from './stack'
 export { stringCompare, stringLoad, stringMove, stringScan, stringStore } from './string'
 export { swapGs, systemCall, systemEnter, systemExit, systemReturn } from './syscall'
 export { farCall, farJump, farReturn, interruptReturn, loadFarPointer, popFlags } from './transfer'

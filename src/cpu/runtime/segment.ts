@@ -115,8 +115,9 @@ export function writeFromDescriptor(segment: u32, selector: u32, descriptor: u64
   writeSegment(segment, selector, baseOf(descriptor), limitOf(descriptor), accessRightsOf(descriptor) | TYPE_ACCESSED)
 }
 
-// A null selector: the base stays, as AMD processors keep it, and the register is unusable.
+// A null selector: the register is unusable, and its base 0 (older AMD processors kept it; CPUID 80000021 EAX bit 6).
 export function writeNull(segment: u32, selector: u32, dpl: u32): void {
+  store<u64>(segment + L.SEG_BASE, 0)
   store<u32>(segment + L.SEG_SELECTOR, selector)
   store<u32>(segment + L.SEG_AR, AR_UNUSABLE | (dpl << 5))
 }

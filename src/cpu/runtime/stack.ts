@@ -34,6 +34,11 @@ export function enter(size: u32, level: u32, slotBits: u32): void {
   complete()
 }
 
+// Whether a push would fault.
+export function probeStack(bytes: u32): u32 {
+  return probeWrite(load<u64>(L.RSP) - (bytes as u64), bytes, STACK) ? 0 : 1
+}
+
 export function compareExchange8(address: u64, flags: u32): u32 {
   const host = modifyMiss(address, 8, flags)
   if (host == 0) return 1

@@ -301,14 +301,16 @@ function writeReturnStack(selector: u32, level: u32): void {
   writeFromDescriptor(L.SS, selector, readDescriptor(selector, VECTOR_GP, 0))
 }
 
-// Data segments that the outer level may not use are emptied.
+// Data segments that the outer level may not use are emptied, and null selectors lose their RPL. (FS and GS bases in use
+// by 64-bit code belong to null selectors and stay.)
 function dropPrivilegedSegments(level: u32): void {
   for (let number: u32 = 0; number < 6; number++) {
     if (number == 1 || number == 2) continue
     const segment: u32 = L.SEGMENTS + number * L.SEGMENT_SIZE
     const ar = load<u32>(segment + L.SEG_AR)
     const conforming = (ar & (TYPE_CODE | TYPE_CONFORMING)) == (TYPE_CODE | TYPE_CONFORMING)
-    if ((ar & AR_UNUSABLE) == 0 && !conforming && dplOf(ar) < level) writeNull(segment, 0, 0)
+    if ((ar & AR_UNUSABLE) != 0) store<u32>(segment + L.SEG_SELECTOR, 0)
+    else if (!conforming && dplOf(ar) < level) writeNull(segment, 0, 0)
   }
 }
 
