@@ -25,6 +25,8 @@ export interface CpuOptions {
   readonly xcr0Allowed?: bigint
   /** Width of a guest-physical address (CPUID 80000008 EAX); bits above are reserved in page tables. */
   readonly physicalBits?: number
+  /** SYSENTER and SYSEXIT work in long mode, as on Intel processors; on AMD's they are #UD there (the default). */
+  readonly longModeSysenter?: boolean
 }
 
 const WASM_PAGE = 65536
@@ -66,6 +68,7 @@ export class Cpu {
     this.writeU64(L.EFER_ALLOWED, options.eferAllowed ?? DEFAULT_EFER)
     this.writeU64(L.XCR0_ALLOWED, options.xcr0Allowed ?? 1n)
     this.writeU32(L.PHYSICAL_BITS, options.physicalBits ?? 40)
+    this.writeU32(L.LONG_SYSENTER, options.longModeSysenter ? 1 : 0)
     const runtime = new WebAssembly.Instance(runtimeModule(), { env: { memory: this.memory } })
     this.runtime = runtime.exports as unknown as Runtime
     const interpreter = new WebAssembly.Instance(interpreterModule(), {

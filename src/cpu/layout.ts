@@ -151,6 +151,8 @@ export const CR4_ALLOWED = 0x480
 export const EFER_ALLOWED = 0x488
 export const PHYSICAL_BITS = 0x490
 export const XCR0_ALLOWED = 0x498
+// Not zero: SYSENTER and SYSEXIT work in long mode, as on Intel processors.
+export const LONG_SYSENTER = 0x494
 
 // Guest-physical memory ranges: count, then { gpa u64, size u64, host u32, pad } of 24 bytes.
 export const RANGE_COUNT = 0x4a0
@@ -232,6 +234,8 @@ export const TLB_EXECUTE = 16
 export const TLB_ADDEND = 24
 export const TLB_FLAGS = 28
 export const TLB_GLOBAL = 1
+// The entry is a piece of a 2 MB or 1 GB page.
+export const TLB_LARGE = 2
 // Access contexts: user, supervisor, supervisor that SMAP keeps from user pages, user with alignment checks.
 export const CONTEXT_USER = 0
 export const CONTEXT_SUPERVISOR = 1

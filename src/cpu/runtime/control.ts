@@ -237,7 +237,8 @@ export function moveFromControl(register: u32, number: u32): void {
     exitControl(number, register, 0)
     return
   }
-  setGpr(register, load<u64>(L.CR0 + (number << 3)))
+  // CR1 does not exist and has no place.
+  setGpr(register, load<u64>(number == 0 ? L.CR0 : L.CR0 + ((number - 1) << 3)))
   complete()
 }
 

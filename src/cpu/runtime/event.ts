@@ -229,7 +229,10 @@ export function raiseDebug(causes: u32): void {
 export function softwareInterrupt(vector: u32): void {
   if (softwareIntercepted(vector)) return
   resume = false
-  deliver(vector, false, 0, SOFTWARE, load<u64>(L.NEXT_RIP))
+  // Delivery clears TF, and no single-step trap follows.
+  if (deliver(vector, false, 0, SOFTWARE, load<u64>(L.NEXT_RIP))) {
+    store<u32>(L.STEPPING, load<u32>(L.STEPPING) & ~L.STEP_TRAP)
+  }
 }
 
 export function breakpoint(_size: u32): void {

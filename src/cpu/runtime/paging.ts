@@ -172,7 +172,8 @@ function fill(page: u64, host: u32, access: u32, context: u32): void {
     store<u32>(entry, addend, L.TLB_ADDEND)
   }
   const global = (cr4() & CR4_PGE) != 0 && (walkedLeaf & G) != 0
-  store<u32>(entry, global ? L.TLB_GLOBAL : 0, L.TLB_FLAGS)
+  const large: u32 = levels != 4 ? L.TLB_LARGE : 0
+  store<u32>(entry, (global ? L.TLB_GLOBAL : 0) | large, L.TLB_FLAGS)
   const denied = eptDenied(host)
   if (access == EXECUTE) store<u64>(entry, page, L.TLB_EXECUTE)
   // Data tags stay away where every access has to be looked at.

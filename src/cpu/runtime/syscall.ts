@@ -5,7 +5,7 @@ import * as L from '../layout'
 import { setCpl } from './context'
 import { readRflags, writeRflags } from './flags'
 import { updateMode, writeSegment } from './segment'
-import { complete, cpl, efer, EFER_SCE, faultPlain, gp0, RFLAGS_IF, RFLAGS_RF, VECTOR_UD } from './state'
+import { complete, cpl, efer, EFER_SCE, faultPlain, gp0, RFLAGS_IF, RFLAGS_RF, RFLAGS_TF, systemFlags, VECTOR_UD } from './state'
 
 const CODE_64: u32 = 0xa09b
 const CODE_32: u32 = 0xc09b
@@ -34,6 +34,8 @@ export function systemCall(_size: u32): void {
   flatCode(selector, CODE_64, 0)
   flatStack(selector + 8, 0)
   writeRflags(flags & ~load<u64>(L.SFMASK))
+  // A TF that SFMASK clears traps no more.
+  if ((systemFlags() & RFLAGS_TF) == 0) store<u32>(L.STEPPING, load<u32>(L.STEPPING) & ~L.STEP_TRAP)
   store<u64>(L.RIP, load<u64>(L.LSTAR))
 }
 
@@ -55,7 +57,15 @@ export function systemReturn(size: u32): void {
   store<u64>(L.RIP, size == 64 ? rip : rip & 0xffffffff)
 }
 
+// AMD processors have SYSENTER and SYSEXIT outside of long mode only (APM volume 3); Intel's have them in it, too.
+function sysenterExists(): bool {
+  if (load<u32>(L.LONG_SYSENTER) != 0) return true
+  faultPlain(VECTOR_UD)
+  return false
+}
+
 export function systemEnter(_size: u32): void {
+  if (!sysenterExists()) return
   const selector = (load<u32>(L.SYSENTER_CS) as u32) & 0xfffc
   if (selector == 0) {
     gp0()
@@ -69,6 +79,7 @@ export function systemEnter(_size: u32): void {
 }
 
 export function systemExit(size: u32): void {
+  if (!sysenterExists()) return
   const selector = (load<u32>(L.SYSENTER_CS) as u32) & 0xfffc
   if (selector == 0 || cpl() != 0) {
     gp0()

@@ -37,12 +37,28 @@ export function flushTlb(keepGlobal: bool): void {
   flushTargets()
 }
 
+// INVLPG. Of a large page all pieces go; which page a piece belongs to is not kept, so all pieces in the gigabyte do.
 export function flushTlbPage(linear: u64): void {
-  const slot = ((linear >> 12) as u32) & (L.TLB_ENTRIES - 1)
+  const page = ((linear >> 12) as u32) & (L.TLB_ENTRIES - 1)
   for (let context: u32 = 0; context < (L.CONTEXTS as u32); context++) {
-    clearEntry(L.TLB + context * L.TLB_SET_SIZE + slot * L.TLB_ENTRY_SIZE, slot)
+    const set: u32 = L.TLB + context * L.TLB_SET_SIZE
+    for (let slot: u32 = 0; slot < (L.TLB_ENTRIES as u32); slot++) {
+      const entry = set + slot * L.TLB_ENTRY_SIZE
+      const piece = (load<u32>(entry, L.TLB_FLAGS) & L.TLB_LARGE) != 0 && sameGigabyte(entry, slot, linear)
+      if (slot == page || piece) clearEntry(entry, slot)
+    }
   }
   flushTargets()
+}
+
+// Whether the page of an entry lies in the gigabyte of an address; its valid tags, one at least, all hold the page.
+function sameGigabyte(entry: u32, slot: u32, linear: u64): bool {
+  const invalid = invalidTag(slot) & 0x3ff000
+  for (let tag: u32 = L.TLB_READ; tag <= (L.TLB_EXECUTE as u32); tag += 8) {
+    const page = load<u64>(entry + tag)
+    if ((page & 0x3ff000) != invalid && page >> 30 == linear >> 30) return true
+  }
+  return false
 }
 
 // The target table says which record an RIP has; it must forget whenever a mapping may have changed.
