@@ -14,8 +14,7 @@ type Mode = keyof typeof decoders
 
 const STATUS: Record<DecodeStatus, string> = { 0: 'ok', 1: 'truncated', 2: '#UD', 3: '#GP' }
 
-const parse = (hex: string): Uint8Array =>
-  Uint8Array.from(hex.split(' '), (byte) => Number.parseInt(byte, 16))
+const parse = (hex: string): Uint8Array => Uint8Array.from(hex.split(' '), (byte) => Number.parseInt(byte, 16))
 
 function decode(mode: Mode, hex: string, decoder = decoders[mode]): Instruction {
   const bytes = parse(hex)
@@ -41,10 +40,16 @@ function listing(mode: Mode, lines: string): void {
 }
 
 function without(...absent: Feature[]): Decoder {
-  return new Decoder(64, FEATURES.filter((feature) => !absent.includes(feature)))
+  return new Decoder(
+    64,
+    FEATURES.filter((feature) => !absent.includes(feature)),
+  )
 }
 
-test('addressing in 64-bit mode', () => listing(64, `
+test('addressing in 64-bit mode', () =>
+  listing(
+    64,
+    `
   48 01 54 88 10          | add qword ptr [rax+rcx*4+0x10], rdx
   48 8b 05 f9 0f 00 00    | mov rax, qword ptr [0x402000]
   67 8b 05 f9 0f 00 00    | mov eax, dword ptr [0x402000]
@@ -59,22 +64,29 @@ test('addressing in 64-bit mode', () => listing(64, `
   67 a0 44 33 22 f1       | mov al, byte ptr [0xf1223344]
   65 48 8b 04 25 28 00 00 00 | mov rax, qword ptr gs:[0x28]
   26 8b 00                | mov eax, dword ptr [rax]
-`))
+`,
+  ))
 
 test('addressing in 16-bit and 32-bit mode', () => {
-  listing(16, `
+  listing(
+    16,
+    `
     8b 00                   | mov ax, word ptr [bx+si]
     8b 06 34 12             | mov ax, word ptr [0x1234]
     8b 46 fe                | mov ax, word ptr [bp-0x2]
     26 8b 46 00             | mov ax, word ptr es:[bp]
     67 66 8b 04 8b          | mov eax, dword ptr [ebx+ecx*4]
     8b 87 00 80             | mov ax, word ptr [bx-0x8000]
-  `)
-  listing(32, `
+  `,
+  )
+  listing(
+    32,
+    `
     8b 05 78 56 34 12       | mov eax, dword ptr [0x12345678]
     67 8b 07                | mov eax, dword ptr [bx]
     a1 78 56 34 f2          | mov eax, dword ptr [0xf2345678]
-  `)
+  `,
+  )
 })
 
 test('default segments', () => {
@@ -90,7 +102,10 @@ test('default segments', () => {
   assert.is(segment(32, '36 d7'), Segment.ss, 'XLAT')
 })
 
-test('prefixes in any order, REX only right before the opcode', () => listing(64, `
+test('prefixes in any order, REX only right before the opcode', () =>
+  listing(
+    64,
+    `
   66 48 05 00 00 00 01    | add rax, 0x1000000
   48 66 05 00 01          | add ax, 0x100
   66 66 66 90             | nop
@@ -101,7 +116,8 @@ test('prefixes in any order, REX only right before the opcode', () => listing(64
   88 e0                   | mov al, ah
   40 88 e0                | mov al, spl
   41 88 e0                | mov r8b, spl
-`))
+`,
+  ))
 
 test('fifteen bytes and no more', () => {
   const prefixes = (count: number): string => '66 '.repeat(count)
@@ -115,8 +131,14 @@ test('fifteen bytes and no more', () => {
 })
 
 test('every byte of an instruction is waited for, none after it', () => {
-  for (const hex of ['48 b8 01 02 03 04 05 06 07 08', 'c4 e3 7d 06 04 25 00 00 00 00 11', 'c4 e2 fd 93 1c cf',
-    'f0 48 0f c7 4c 24 08', 'c8 10 00 01', '0f 3a cc c1 01']) {
+  for (const hex of [
+    '48 b8 01 02 03 04 05 06 07 08',
+    'c4 e3 7d 06 04 25 00 00 00 00 11',
+    'c4 e2 fd 93 1c cf',
+    'f0 48 0f c7 4c 24 08',
+    'c8 10 00 01',
+    '0f 3a cc c1 01',
+  ]) {
     const bytes = parse(hex)
     const instruction = new Instruction()
     for (let limit = 0; limit < bytes.length; limit++) {
@@ -128,7 +150,10 @@ test('every byte of an instruction is waited for, none after it', () => {
   assert.is(text(64, '06'), '#UD', 'known without more bytes')
 })
 
-test('LOCK with a memory destination of some instructions only', () => listing(64, `
+test('LOCK with a memory destination of some instructions only', () =>
+  listing(
+    64,
+    `
   f0 01 08                | lock add dword ptr [rax], ecx
   f0 01 c8                | #UD
   f0 03 08                | #UD
@@ -143,10 +168,13 @@ test('LOCK with a memory destination of some instructions only', () => listing(6
   f0 48 0f c7 0f          | lock cmpxchg16b xmmword ptr [rdi]
   f0 0f 20 c0             | #UD
   f0 90                   | #UD
-`))
+`,
+  ))
 
 test('operand size of stack and branch instructions', () => {
-  listing(64, `
+  listing(
+    64,
+    `
     55                      | push rbp
     66 55                   | push bp
     41 54                   | push r12
@@ -164,8 +192,11 @@ test('operand size of stack and branch instructions', () => {
     0f 85 fa ff ff ff       | jne 0x401000
     c2 08 00                | ret 0x8
     c8 10 00 01             | enter 0x10, 0x1
-  `)
-  listing(32, `
+  `,
+  )
+  listing(
+    32,
+    `
     66 e8 00 01             | call 0x1104
     66 74 10                | je 0x1013
     9a 78 56 34 12 08 00    | call 0x8:0x12345678
@@ -173,17 +204,34 @@ test('operand size of stack and branch instructions', () => {
     60                      | pushad
     06                      | push es
     48                      | dec eax
-  `)
-  listing(16, `
+  `,
+  )
+  listing(
+    16,
+    `
     e9 fd ff                | jmp 0x1000
     66 e9 00 00 01 00       | jmp 0x11006
     66 61                   | popad
-  `)
+  `,
+  )
 })
 
 test('encodings of one mode only', () => {
-  for (const hex of ['06', '0e', '27', '37', '60', '62 00', '82 c0 01', '9a 00 00 00 00 00 00', 'c4 00', 'ce', 'd4 0a',
-    'd6', 'ea 00 00 00 00 00 00']) {
+  for (const hex of [
+    '06',
+    '0e',
+    '27',
+    '37',
+    '60',
+    '62 00',
+    '82 c0 01',
+    '9a 00 00 00 00 00 00',
+    'c4 00',
+    'ce',
+    'd4 0a',
+    'd6',
+    'ea 00 00 00 00 00 00',
+  ]) {
     assert.is(text(64, hex), '#UD', hex)
     assert.is.not(text(32, hex), '#UD', hex)
   }
@@ -195,7 +243,10 @@ test('encodings of one mode only', () => {
   assert.is(text(32, 'f3 0f ae c0'), '#UD', 'RDFSBASE')
 })
 
-test('NOP, PAUSE and XCHG share an opcode', () => listing(64, `
+test('NOP, PAUSE and XCHG share an opcode', () =>
+  listing(
+    64,
+    `
   90                      | nop
   48 90                   | nop
   f3 90                   | pause
@@ -207,10 +258,13 @@ test('NOP, PAUSE and XCHG share an opcode', () => listing(64, `
   f3 0f 1e fb             | endbr32
   f3 48 0f 1e c8          | nop rax
   0f 1f 44 00 00          | nop dword ptr [rax+rax]
-`))
+`,
+  ))
 
 test('segment, control and debug registers', () => {
-  listing(64, `
+  listing(
+    64,
+    `
     8e d8                   | mov ds, ax
     8e c8                   | #UD
     8e f0                   | #UD
@@ -227,11 +281,15 @@ test('segment, control and debug registers', () => {
     44 0f 20 c8             | #UD
     0f 23 f8                | mov dr7, rax
     44 0f 23 f8             | #UD
-  `)
+  `,
+  )
   assert.is(text(32, '0f 20 1d'), 'mov ebp, cr3', 'ModRM.mod is ignored')
 })
 
-test('opcode extensions without a meaning, and aliases', () => listing(64, `
+test('opcode extensions without a meaning, and aliases', () =>
+  listing(
+    64,
+    `
   8f c0                   | pop rax
   8f e8                   | #UD
   8f e9 78 01 c0          | #UD
@@ -255,12 +313,13 @@ test('opcode extensions without a meaning, and aliases', () => listing(64, `
   0f c3 c0                | #UD
   0f ae e8                | lfence
   66 0f ae e8             | #UD
-`))
+`,
+  ))
 
 test('immediates are extended as the instruction uses them', () => {
   const value = (mode: Mode, hex: string): bigint => {
     const { immHi, immLo } = decode(mode, hex)
-    return BigInt(immHi) << 32n | BigInt(immLo >>> 0)
+    return (BigInt(immHi) << 32n) | BigInt(immLo >>> 0)
   }
   assert.is(value(64, '48 83 c0 ff'), -1n)
   assert.is(value(64, '48 81 c0 00 00 00 80'), -0x80000000n)
@@ -271,7 +330,10 @@ test('immediates are extended as the instruction uses them', () => {
   assert.is(value(16, 'c2 00 80'), 0x8000n)
 })
 
-test('mandatory prefixes, and 66 beside them', () => listing(64, `
+test('mandatory prefixes, and 66 beside them', () =>
+  listing(
+    64,
+    `
   f3 0f b8 c1             | popcnt eax, ecx
   66 f3 0f b8 c1          | popcnt ax, cx
   0f b8 c1                | #UD
@@ -295,10 +357,13 @@ test('mandatory prefixes, and 66 beside them', () => listing(64, `
   dc e1                   | fsubr st(1), st(0)
   db 28                   | fld tbyte ptr [rax]
   df e0                   | fnstsw ax
-`))
+`,
+  ))
 
 test('VEX', () => {
-  listing(64, `
+  listing(
+    64,
+    `
     c5 f8 77                | vzeroupper
     c5 fc 77                | vzeroall
     c5 f0 58 c2             | vaddps xmm0, xmm1, xmm2
@@ -324,14 +389,18 @@ test('VEX', () => {
     c4 e2 ed 92 0c 87       | vgatherdpd ymm1, qword ptr [rdi+xmm0*4], ymm2
     c4 e2 75 92 0c 87       | #UD
     c4 e2 6d 92 08          | #UD
-  `)
-  listing(32, `
+  `,
+  )
+  listing(
+    32,
+    `
     c5 f0 58 c2             | vaddps xmm0, xmm1, xmm2
     c5 30                   | lds esi, fword ptr [eax]
     c4 00                   | les eax, fword ptr [eax]
     c4 c1 70 58 c2          | vaddps xmm0, xmm1, xmm2
     c4 e1 f9 6e c1          | vmovd xmm0, ecx
-  `)
+  `,
+  )
 })
 
 test('an absent feature gives #UD, or what older processors did', () => {
@@ -394,7 +463,10 @@ test('forEachForm names every form that is ever decoded, once', () => {
       decoded.add(`${nameOf(name)} ${operandSize} ${kinds} ${opSize.slice(0, operandCount).join()}`)
     }
   }
-  assert.equal([...decoded].filter((form) => !forms.has(form)), [])
+  assert.equal(
+    [...decoded].filter((form) => !forms.has(form)),
+    [],
+  )
   assert.ok(decoded.size > forms.size * 0.7, `${decoded.size} of ${forms.size} forms were decoded`)
 })
 

@@ -41,4 +41,6 @@ writeFileSync(
   ].join('\n'),
 )
 const seconds = ((performance.now() - started) / 1000).toFixed(1)
-console.log(`${OUTPUT}: runtime ${runtime.length} bytes, interpreter ${bytes.length} bytes, ${hot} + ${cold} handlers, ${seconds} s`)
+console.log(
+  `${OUTPUT}: runtime ${runtime.length} bytes, interpreter ${bytes.length} bytes, ${hot} + ${cold} handlers, ${seconds} s`,
+)

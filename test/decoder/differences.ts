@@ -13,19 +13,95 @@ export interface DifferenceClass {
 
 /** Extensions that the processor does not have: their instructions are #UD. By iced's CPUID feature names. */
 const ABSENT = new Set([
-  'AVX512F', 'AVX512VL', 'AVX512BW', 'AVX512DQ', 'AVX512CD', 'AVX512_FP16', 'AVX512_VBMI', 'AVX512_VBMI2',
-  'AVX512_BITALG', 'AVX512_VNNI', 'AVX512_VP2INTERSECT', 'AVX512_VPOPCNTDQ', 'AVX512_BF16', 'AVX512_IFMA', 'AVX512ER',
-  'AVX512PF', 'AVX512_4FMAPS', 'AVX512_4VNNIW', 'AVX_VNNI', 'AVX_VNNI_INT8', 'AVX_VNNI_INT16', 'AVX_IFMA',
-  'AVX_NE_CONVERT', 'AMX_TILE', 'AMX_INT8', 'AMX_BF16', 'AMX_FP16', 'AMX_COMPLEX', 'XOP', 'FMA4', 'TBM', 'LWP',
-  'D3NOW', 'D3NOWEXT', 'GFNI', 'VAES', 'VPCLMULQDQ', 'SHA512', 'SM3', 'SM4', 'KL', 'AESKLE', 'WIDE_KL', 'PADLOCK_ACE',
-  'PADLOCK_GMI', 'PADLOCK_PHE', 'PADLOCK_PMM', 'PADLOCK_RNG', 'PADLOCK_UNDOC', 'CET_SS', 'CMPCCXADD', 'RAO_INT',
-  'ENQCMD', 'MOVDIRI', 'MOVDIR64B', 'WAITPKG', 'PTWRITE', 'RTM', 'HLE_or_RTM', 'TSXLDTRK', 'SMX', 'SGX1', 'OSS',
-  'TDX', 'TSE', 'LKGS', 'FRED', 'UINTR', 'SERIALIZE', 'HRESET', 'PCONFIG', 'INVLPGB', 'SEV_SNP', 'RMPQUERY',
-  'MCOMMIT', 'RDPRU', 'PKU', 'WRMSRNS', 'MSRLIST',
+  'AVX512F',
+  'AVX512VL',
+  'AVX512BW',
+  'AVX512DQ',
+  'AVX512CD',
+  'AVX512_FP16',
+  'AVX512_VBMI',
+  'AVX512_VBMI2',
+  'AVX512_BITALG',
+  'AVX512_VNNI',
+  'AVX512_VP2INTERSECT',
+  'AVX512_VPOPCNTDQ',
+  'AVX512_BF16',
+  'AVX512_IFMA',
+  'AVX512ER',
+  'AVX512PF',
+  'AVX512_4FMAPS',
+  'AVX512_4VNNIW',
+  'AVX_VNNI',
+  'AVX_VNNI_INT8',
+  'AVX_VNNI_INT16',
+  'AVX_IFMA',
+  'AVX_NE_CONVERT',
+  'AMX_TILE',
+  'AMX_INT8',
+  'AMX_BF16',
+  'AMX_FP16',
+  'AMX_COMPLEX',
+  'XOP',
+  'FMA4',
+  'TBM',
+  'LWP',
+  'D3NOW',
+  'D3NOWEXT',
+  'GFNI',
+  'VAES',
+  'VPCLMULQDQ',
+  'SHA512',
+  'SM3',
+  'SM4',
+  'KL',
+  'AESKLE',
+  'WIDE_KL',
+  'PADLOCK_ACE',
+  'PADLOCK_GMI',
+  'PADLOCK_PHE',
+  'PADLOCK_PMM',
+  'PADLOCK_RNG',
+  'PADLOCK_UNDOC',
+  'CET_SS',
+  'CMPCCXADD',
+  'RAO_INT',
+  'ENQCMD',
+  'MOVDIRI',
+  'MOVDIR64B',
+  'WAITPKG',
+  'PTWRITE',
+  'RTM',
+  'HLE_or_RTM',
+  'TSXLDTRK',
+  'SMX',
+  'SGX1',
+  'OSS',
+  'TDX',
+  'TSE',
+  'LKGS',
+  'FRED',
+  'UINTR',
+  'SERIALIZE',
+  'HRESET',
+  'PCONFIG',
+  'INVLPGB',
+  'SEV_SNP',
+  'RMPQUERY',
+  'MCOMMIT',
+  'RDPRU',
+  'PKU',
+  'WRMSRNS',
+  'MSRLIST',
 ])
 
-const startsWith = (what: string) => (difference: Difference): boolean => difference.what.startsWith(what)
-const isOneOf = (...names: string[]) => (difference: Difference): boolean => names.includes(difference.name)
+const startsWith =
+  (what: string) =>
+  (difference: Difference): boolean =>
+    difference.what.startsWith(what)
+const isOneOf =
+  (...names: string[]) =>
+  (difference: Difference): boolean =>
+    names.includes(difference.name)
 
 export const DIFFERENCE_CLASSES: DifferenceClass[] = [
   {
@@ -75,14 +151,14 @@ export const DIFFERENCE_CLASSES: DifferenceClass[] = [
     why: 'a selector is 16 bits of a register: r16 here where iced writes r32 or r64 for the operand size',
     matches: (d) =>
       d.what.endsWith('register size') &&
-      isOneOf('arpl', 'mov.to_sreg', 'lldt', 'ltr', 'verr', 'verw', 'lmsw')(d) && /^(Arpl|Mov_Sreg|L|V)/.test(d.code),
+      isOneOf('arpl', 'mov.to_sreg', 'lldt', 'ltr', 'verr', 'verw', 'lmsw')(d) &&
+      /^(Arpl|Mov_Sreg|L|V)/.test(d.code),
   },
   {
     name: 'memory without a width',
     why: 'state areas (FXSAVE, FLDENV, FNSAVE) have size 0',
     matches: (d) =>
-      startsWith('memory size')(d) &&
-      isOneOf('fxsave', 'fxrstor', 'fldenv', 'fnstenv', 'fnsave', 'frstor')(d),
+      startsWith('memory size')(d) && isOneOf('fxsave', 'fxrstor', 'fldenv', 'fnstenv', 'fnsave', 'frstor')(d),
   },
   {
     name: 'implied memory operand',

@@ -60,16 +60,16 @@ export class Generator {
 
   private legacy(cell: number, opcode: number): number[] {
     const prefixes = this.extraPrefixes()
-    if (this.mode === 64 && this.oneIn(16)) prefixes.push(0x40 + this.random() % 16)
+    if (this.mode === 64 && this.oneIn(16)) prefixes.push(0x40 + (this.random() % 16))
     prefixes.push(...(MANDATORY[cell % 6] ?? []))
-    if (this.mode === 64 && this.oneIn(2)) prefixes.push(0x40 + this.random() % 16)
+    if (this.mode === 64 && this.oneIn(2)) prefixes.push(0x40 + (this.random() % 16))
     return [...prefixes, ...(ESCAPES[Math.floor(cell / 6)] ?? []), opcode]
   }
 
   private vex(cell: number, opcode: number): number[] {
     const map = 1 + Math.floor(cell / 4)
     const prefixes = this.oneIn(64) ? this.extraPrefixes() : []
-    if (this.mode === 64 && this.oneIn(64)) prefixes.push(0x40 + this.random() % 16)
+    if (this.mode === 64 && this.oneIn(64)) prefixes.push(0x40 + (this.random() % 16))
     const vvvv = this.oneIn(2) ? 0x78 : (this.random() & 15) << 3
     const payload = vvvv | (cell & 3) | (this.random() & 4)
     const high = this.mode === 64 ? this.random() & 0xe0 : 0xc0 | (this.random() & 0x20)

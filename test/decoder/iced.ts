@@ -28,15 +28,24 @@ interface RegisterFact {
 }
 
 const REGISTER_FAMILIES: [RegExp, OperandKind, number][] = [
-  [/^XMM(\d+)$/, OperandKind.xmm, 128], [/^YMM(\d+)$/, OperandKind.xmm, 256], [/^CR(\d+)$/, OperandKind.creg, 0],
-  [/^DR(\d+)$/, OperandKind.dreg, 0], [/^ST(\d)$/, OperandKind.st, 80], [/^MM(\d)$/, OperandKind.mmx, 64],
-  [/^R(\d+)L$/, OperandKind.gpr, 8], [/^R(\d+)W$/, OperandKind.gpr, 16], [/^R(\d+)D$/, OperandKind.gpr, 32],
+  [/^XMM(\d+)$/, OperandKind.xmm, 128],
+  [/^YMM(\d+)$/, OperandKind.xmm, 256],
+  [/^CR(\d+)$/, OperandKind.creg, 0],
+  [/^DR(\d+)$/, OperandKind.dreg, 0],
+  [/^ST(\d)$/, OperandKind.st, 80],
+  [/^MM(\d)$/, OperandKind.mmx, 64],
+  [/^R(\d+)L$/, OperandKind.gpr, 8],
+  [/^R(\d+)W$/, OperandKind.gpr, 16],
+  [/^R(\d+)D$/, OperandKind.gpr, 32],
   [/^R(\d+)$/, OperandKind.gpr, 64],
 ]
 const NAMED_REGISTERS: [string, OperandKind, number, number][] = [
-  ['AL CL DL BL SPL BPL SIL DIL', OperandKind.gpr, 8, 0], ['AH CH DH BH', OperandKind.gpr, 8, 16],
-  ['AX CX DX BX SP BP SI DI', OperandKind.gpr, 16, 0], ['EAX ECX EDX EBX ESP EBP ESI EDI', OperandKind.gpr, 32, 0],
-  ['RAX RCX RDX RBX RSP RBP RSI RDI', OperandKind.gpr, 64, 0], ['ES CS SS DS FS GS', OperandKind.sreg, 16, 0],
+  ['AL CL DL BL SPL BPL SIL DIL', OperandKind.gpr, 8, 0],
+  ['AH CH DH BH', OperandKind.gpr, 8, 16],
+  ['AX CX DX BX SP BP SI DI', OperandKind.gpr, 16, 0],
+  ['EAX ECX EDX EBX ESP EBP ESI EDI', OperandKind.gpr, 32, 0],
+  ['RAX RCX RDX RBX RSP RBP RSI RDI', OperandKind.gpr, 64, 0],
+  ['ES CS SS DS FS GS', OperandKind.sreg, 16, 0],
 ]
 
 function registerFact(name: string): RegisterFact | undefined {
@@ -65,23 +74,66 @@ for (const [name, value] of Object.entries(iced.Mnemonic)) {
 
 const memoryBits: number[] = []
 function bitsOf(memorySize: iced.MemorySize): number {
-  return memoryBits[memorySize] ??= iced.MemorySizeExt.size(memorySize) * 8
+  return (memoryBits[memorySize] ??= iced.MemorySizeExt.size(memorySize) * 8)
 }
 
 /** Mnemonics that carry the operand size (MOVSB, CDQE, PUSHFQ) or that have another spelling. */
 const SPELLINGS: Record<string, string> = {
-  sal: 'shl', xlatb: 'xlat', reservednop: 'nop', wait: 'fwait', cwde: 'cbw', cdqe: 'cbw', cdq: 'cwd', cqo: 'cwd',
-  pushad: 'pusha', popad: 'popa', pushfd: 'pushf', pushfq: 'pushf', popfd: 'popf', popfq: 'popf', iretd: 'iret',
-  iretq: 'iret', jecxz: 'jcxz', jrcxz: 'jcxz', sysretq: 'sysret', sysexitq: 'sysexit', fxsave64: 'fxsave',
-  fxrstor64: 'fxrstor', xsave64: 'xsave', xrstor64: 'xrstor', xsaveopt64: 'xsaveopt', xsavec64: 'xsavec',
-  xsaves64: 'xsaves', xrstors64: 'xrstors', fstpnce: 'fstp', pcmpestri64: 'pcmpestri', pcmpestrm64: 'pcmpestrm',
-  vpcmpestri64: 'vpcmpestri', vpcmpestrm64: 'vpcmpestrm',
+  sal: 'shl',
+  xlatb: 'xlat',
+  reservednop: 'nop',
+  wait: 'fwait',
+  cwde: 'cbw',
+  cdqe: 'cbw',
+  cdq: 'cwd',
+  cqo: 'cwd',
+  pushad: 'pusha',
+  popad: 'popa',
+  pushfd: 'pushf',
+  pushfq: 'pushf',
+  popfd: 'popf',
+  popfq: 'popf',
+  iretd: 'iret',
+  iretq: 'iret',
+  jecxz: 'jcxz',
+  jrcxz: 'jcxz',
+  sysretq: 'sysret',
+  sysexitq: 'sysexit',
+  fxsave64: 'fxsave',
+  fxrstor64: 'fxrstor',
+  xsave64: 'xsave',
+  xrstor64: 'xrstor',
+  xsaveopt64: 'xsaveopt',
+  xsavec64: 'xsavec',
+  xsaves64: 'xsaves',
+  xrstors64: 'xrstors',
+  fstpnce: 'fstp',
+  pcmpestri64: 'pcmpestri',
+  pcmpestrm64: 'pcmpestrm',
+  vpcmpestri64: 'vpcmpestri',
+  vpcmpestrm64: 'vpcmpestrm',
 }
 const STRING = /^(movs|cmps|stos|lods|scas|ins|outs)([bwdq])$/
 /** These have no operands here; iced lists the implied ones. */
 const IMPLIED = new Set([
-  'movs', 'cmps', 'stos', 'lods', 'scas', 'ins', 'outs', 'xlat', 'vmrun', 'vmload', 'vmsave', 'skinit', 'invlpga',
-  'clzero', 'monitor', 'mwait', 'monitorx', 'mwaitx',
+  'movs',
+  'cmps',
+  'stos',
+  'lods',
+  'scas',
+  'ins',
+  'outs',
+  'xlat',
+  'vmrun',
+  'vmload',
+  'vmsave',
+  'skinit',
+  'invlpga',
+  'clzero',
+  'monitor',
+  'mwait',
+  'monitorx',
+  'mwaitx',
 ])
 
 const spelled = new Map<number, string>()
@@ -138,13 +190,13 @@ function segmentDiffers(segment: iced.Register, ours: Instruction): boolean {
 
 function displacementDiffers(ours: Instruction, theirs: iced.Instruction): boolean {
   const displacement = theirs.memoryDisplacement
-  let value = BigInt(ours.dispHi) << 32n | BigInt(ours.dispLo >>> 0)
+  let value = (BigInt(ours.dispHi) << 32n) | BigInt(ours.dispLo >>> 0)
   if (ours.memBase === RIP_BASE) value += BigInt(ours.length)
   return BigInt.asUintN(ours.addressSize, displacement) !== BigInt.asUintN(ours.addressSize, value)
 }
 
 function immediateOf(ours: Instruction): bigint {
-  return BigInt(ours.immHi) << 32n | BigInt(ours.immLo >>> 0)
+  return (BigInt(ours.immHi) << 32n) | BigInt(ours.immLo >>> 0)
 }
 
 function branchDiffers(ours: Instruction, theirs: iced.Instruction): string {
@@ -163,14 +215,21 @@ function farDiffers(ours: Instruction, theirs: iced.Instruction): string {
 function operandDiffers(ours: Instruction, theirs: iced.Instruction, i: number): string {
   const kind = theirs.opKind(i)
   switch (kind) {
-    case iced.OpKind.Register: return registerDiffers(ours, i, theirs.opRegister(i))
-    case iced.OpKind.Memory: return memoryDiffers(ours, theirs, i)
-    case iced.OpKind.NearBranch16: case iced.OpKind.NearBranch32: case iced.OpKind.NearBranch64:
+    case iced.OpKind.Register:
+      return registerDiffers(ours, i, theirs.opRegister(i))
+    case iced.OpKind.Memory:
+      return memoryDiffers(ours, theirs, i)
+    case iced.OpKind.NearBranch16:
+    case iced.OpKind.NearBranch32:
+    case iced.OpKind.NearBranch64:
       return branchDiffers(ours, theirs)
-    case iced.OpKind.FarBranch16: case iced.OpKind.FarBranch32: return farDiffers(ours, theirs)
+    case iced.OpKind.FarBranch16:
+    case iced.OpKind.FarBranch32:
+      return farDiffers(ours, theirs)
     case iced.OpKind.Immediate8_2nd:
       return ours.opKind[i] === OperandKind.imm2 && BigInt(ours.imm2) === theirs.immediate(i) ? '' : 'second immediate'
-    default: break
+    default:
+      break
   }
   if (ours.opKind[i] === OperandKind.one) return theirs.immediate(i) === 1n ? '' : 'immediate one'
   if (ours.opKind[i] !== OperandKind.imm) return `operand ${i} kind`

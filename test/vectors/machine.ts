@@ -6,7 +6,24 @@ import { Cpu } from '../../src/cpu/cpu.ts'
 import * as L from '../../src/cpu/layout.ts'
 import { type Case, defaultWord, type StateChange } from './corpus.ts'
 
-const REGISTERS = ['rax', 'rcx', 'rdx', 'rbx', 'rsp', 'rbp', 'rsi', 'rdi', 'r8', 'r9', 'r10', 'r11', 'r12', 'r13', 'r14', 'r15'] as const
+const REGISTERS = [
+  'rax',
+  'rcx',
+  'rdx',
+  'rbx',
+  'rsp',
+  'rbp',
+  'rsi',
+  'rdi',
+  'r8',
+  'r9',
+  'r10',
+  'r11',
+  'r12',
+  'r13',
+  'r14',
+  'r15',
+] as const
 const SEGMENTS = ['es', 'cs', 'ss', 'ds', 'fs', 'gs'] as const
 const WINDOW_START = 0x4000
 const DATA_START = 0x8000
@@ -25,38 +42,38 @@ const IDT = 0x112000
 const TSS = 0x113000
 
 const GDT_ENTRIES: Record<number, bigint> = {
-  0x08: 0x00cf9b000000ffffn,
-  0x10: 0x00af9b000000ffffn,
-  0x18: 0x00cf93000000ffffn,
-  0x20: 0x00cffb000000ffffn,
-  0x28: 0x00cff3000000ffffn,
-  0x30: 0x00affb000000ffffn,
+  8: 0x00cf9b000000ffffn,
+  16: 0x00af9b000000ffffn,
+  24: 0x00cf93000000ffffn,
+  32: 0x00cffb000000ffffn,
+  40: 0x00cff3000000ffffn,
+  48: 0x00affb000000ffffn,
 }
 
 /** Base, raw limit, access byte and flags, as the corpus README describes the segments. */
 const LDT_ENTRIES: Record<number, readonly [base: number, limit: number, access: number, flags: number]> = {
-  0x08: [0, 0xfffff, 0xfb, 0xc],
-  0x10: [0, 0xfffff, 0xf3, 0xc],
-  0x18: [0x1000, 0xdfff, 0xf3, 4],
-  0x20: [0x2000, 0xfffff, 0xf3, 0xc],
-  0x28: [0, 0xffff, 0xfb, 0],
-  0x30: [0, 0xffff, 0xf3, 0],
-  0x38: [0x4000, 0xffff, 0xfb, 0],
-  0x40: [0x8000, 0xffff, 0xf3, 0],
-  0x48: [0x7000, 0xffff, 0xf3, 0],
-  0x50: [0x8100, 0xffff, 0xf3, 0],
-  0x58: [0x9000, 0xffff, 0xf3, 0],
-  0x60: [0x1230, 0xffff, 0xf3, 0],
-  0x68: [0, 0xfffff, 0x73, 0xc],
-  0x70: [0, 0xfffff, 0xf1, 0xc],
-  0x78: [0, 0xfffff, 0xf9, 0xc],
-  0x80: [0, 0x8fff, 0xf7, 4],
-  0x88: [0, 0x9fff, 0xf3, 4],
-  0x90: [0, 0xfffff, 0x7b, 0xc],
-  0x98: [0x4000, 0x2fff, 0xfb, 4],
-  0xa0: [0, 0x8fff, 0xf7, 0],
-  0xa8: [0, 9, 0xf1, 0xc],
-  0xb0: [0x10, 0x8fff, 0xf9, 0],
+  8: [0, 0xfffff, 0xfb, 0xc],
+  16: [0, 0xfffff, 0xf3, 0xc],
+  24: [0x1000, 0xdfff, 0xf3, 4],
+  32: [0x2000, 0xfffff, 0xf3, 0xc],
+  40: [0, 0xffff, 0xfb, 0],
+  48: [0, 0xffff, 0xf3, 0],
+  56: [0x4000, 0xffff, 0xfb, 0],
+  64: [0x8000, 0xffff, 0xf3, 0],
+  72: [0x7000, 0xffff, 0xf3, 0],
+  80: [0x8100, 0xffff, 0xf3, 0],
+  88: [0x9000, 0xffff, 0xf3, 0],
+  96: [0x1230, 0xffff, 0xf3, 0],
+  104: [0, 0xfffff, 0x73, 0xc],
+  112: [0, 0xfffff, 0xf1, 0xc],
+  120: [0, 0xfffff, 0xf9, 0xc],
+  128: [0, 0x8fff, 0xf7, 4],
+  136: [0, 0x9fff, 0xf3, 4],
+  144: [0, 0xfffff, 0x7b, 0xc],
+  152: [0x4000, 0x2fff, 0xfb, 4],
+  160: [0, 0x8fff, 0xf7, 0],
+  168: [0, 9, 0xf1, 0xc],
+  176: [0x10, 0x8fff, 0xf9, 0],
 }
 
 function descriptor(base: number, limit: number, access: number, flags: number): bigint {
@@ -166,7 +183,11 @@ export class VectorMachine {
     })
     cpu.writeU64(L.RIP, hex(test.init.rip) ?? 0x5000n)
     this.#segment(L.CS, 0x33, 0, 0xffffffff, 0xa0fb)
-    for (const [segment, selector] of [[L.SS, 0x2b], [L.DS, 0x2b], [L.ES, 0x2b]] as const) {
+    for (const [segment, selector] of [
+      [L.SS, 0x2b],
+      [L.DS, 0x2b],
+      [L.ES, 0x2b],
+    ] as const) {
       this.#segment(segment, selector, 0, 0xffffffff, 0xc0f3)
     }
     this.#segment(L.FS, 0, 0x1230, 0, 0x10000)
@@ -182,7 +203,8 @@ export class VectorMachine {
   #loadMemory(test: Case): void {
     const window = this.cpu.bytes.subarray(this.#base + WINDOW_START, this.#base + WINDOW_END)
     window.set(this.#defaults)
-    for (const [address, bytes] of test.init.mem ?? []) window.set(Buffer.from(bytes, 'hex'), fold(address) - WINDOW_START)
+    for (const [address, bytes] of test.init.mem ?? [])
+      window.set(Buffer.from(bytes, 'hex'), fold(address) - WINDOW_START)
     const rip = Number(hex(test.init.rip) ?? 0x5000n)
     window.set(Buffer.from(test.code, 'hex'), fold(rip.toString(16)) - WINDOW_START)
     this.#before.set(window)
@@ -195,7 +217,8 @@ export class VectorMachine {
     const start = hex(test.init.rip) ?? 0x5000n
     const reason = cpu.run(1_000_000)
     const rip = cpu.readU64(L.RIP)
-    if (reason !== 0) return { rip, exc: null, exit: reason === L.EXIT_UNSUPPORTED && this.#isHalt(rip) ? undefined : reason }
+    if (reason !== 0)
+      return { rip, exc: null, exit: reason === L.EXIT_UNSUPPORTED && this.#isHalt(rip) ? undefined : reason }
     const vector = cpu.readU32(L.FAULT_VECTOR)
     const error = cpu.readU32(L.FAULT_HAS_ERROR) ? cpu.readU32(L.FAULT_ERROR) : undefined
     if (vector === 13 && error === 0 && rip !== start && this.#isHalt(rip)) return { rip, exc: null, exit: undefined }
@@ -255,7 +278,8 @@ export class VectorMachine {
 
   #compareMemory(test: Case, problems: string[]): void {
     const expected = this.#before
-    for (const [address, bytes] of test.final.mem ?? []) expected.set(Buffer.from(bytes, 'hex'), fold(address) - WINDOW_START)
+    for (const [address, bytes] of test.final.mem ?? [])
+      expected.set(Buffer.from(bytes, 'hex'), fold(address) - WINDOW_START)
     const window = this.cpu.bytes.subarray(this.#base + WINDOW_START, this.#base + WINDOW_END)
     for (const [address, length] of test.memIgnore ?? []) {
       const at = fold(address) - WINDOW_START

@@ -5,7 +5,11 @@ import { runGroup } from './runner.ts'
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { engine: { type: 'string', default: 'interpreter' }, group: { type: 'string', multiple: true }, show: { type: 'string', default: '5' } },
+  options: {
+    engine: { type: 'string', default: 'interpreter' },
+    group: { type: 'string', multiple: true },
+    show: { type: 'string', default: '5' },
+  },
 })
 const directory = positionals[0]
 if (directory === undefined) {
@@ -23,7 +27,9 @@ for (const name of groupNames(directory)) {
   const { passed, failed, skipped, failures } = runGroup(readGroup(directory, name))
   const skips = [...skipped.values()].reduce((sum, count) => sum + count, 0)
   const reasons = [...skipped].map(([reason, count]) => `${reason} ${count}`).join(', ')
-  console.log(`${name.padEnd(14)} ${passed} passed, ${failed} failed, ${skips} skipped${reasons ? ` (${reasons})` : ''}`)
+  console.log(
+    `${name.padEnd(14)} ${passed} passed, ${failed} failed, ${skips} skipped${reasons ? ` (${reasons})` : ''}`,
+  )
   for (const { test, problems } of failures.slice(0, Number(values.show))) {
     console.log(`  ${test.id} ${test.asm} [${test.code}]\n    ${problems.join('\n    ')}`)
   }

@@ -12,8 +12,16 @@ import { FEATURES, type Feature } from './features.ts'
 import { DecodeStatus, type Instruction, NO_REGISTER, OperandKind, RIP_BASE, Segment } from './instruction.ts'
 import { Addressing, EncodingFlag } from './notation.ts'
 import {
-  encodingFlags, encodingName, encodingOperandCount, encodingSize, kindOfAddressing, MAX_TABLE_OPERANDS,
-  operandAddressing, operandFixed, operandMemorySize, operandRegisterSize,
+  encodingFlags,
+  encodingName,
+  encodingOperandCount,
+  encodingSize,
+  kindOfAddressing,
+  MAX_TABLE_OPERANDS,
+  operandAddressing,
+  operandFixed,
+  operandMemorySize,
+  operandRegisterSize,
 } from './opcodes.ts'
 import { CONTEXT_L, CONTEXT_W, type CodeSize, widthTable } from './sizes.ts'
 
@@ -108,10 +116,10 @@ export class Decoder {
     this.bytes = bytes
     this.start = offset
     this.pos = offset
-    this.end = limit < offset + MAX_LENGTH ? limit : offset + MAX_LENGTH
+    this.end = Math.min(limit, offset + MAX_LENGTH)
     const status = this.run(into)
     into.status = status
-    into.length = (this.pos < this.end ? this.pos : this.end) - offset
+    into.length = Math.min(this.pos, this.end) - offset
     into.mode = this.mode
     return status
   }
@@ -119,7 +127,7 @@ export class Decoder {
   private run(into: Instruction): DecodeStatus {
     if (!this.readPrefixes(into)) return this.outOfBytes()
     if (!this.readOpcode(into)) return this.pos > this.end ? this.outOfBytes() : DecodeStatus.invalid
-    const found = this.select(this.roots[this.map << 8 | this.opcode] ?? NO_ENCODING)
+    const found = this.select(this.roots[(this.map << 8) | this.opcode] ?? NO_ENCODING)
     if (this.pos > this.end) return this.outOfBytes()
     if (found === NO_ENCODING) return DecodeStatus.invalid
     const encoding = found - 1
@@ -208,7 +216,7 @@ export class Decoder {
 
   private next(): number {
     const pos = this.pos++
-    return pos < this.end ? this.bytes[pos] ?? 0 : 0
+    return pos < this.end ? (this.bytes[pos] ?? 0) : 0
   }
 
   /** Outside 64-bit mode C4 and C5 are LES and LDS unless the next byte looks like a register form. */
@@ -262,13 +270,20 @@ export class Decoder {
 
   private axisValue(axis: number): number {
     switch (axis) {
-      case AxisNumber.pp: return this.pp
-      case AxisNumber.w: return this.vex ? this.vexW : this.rex >> 3
-      case AxisNumber.l: return this.vexL
-      case AxisNumber.b: return this.rex & REX_B
-      case AxisNumber.mod: return this.modrm >= 0xc0 ? 1 : 0
-      case AxisNumber.reg: return (this.modrm >> 3) & 7
-      default: return this.modrm & 7
+      case AxisNumber.pp:
+        return this.pp
+      case AxisNumber.w:
+        return this.vex ? this.vexW : this.rex >> 3
+      case AxisNumber.l:
+        return this.vexL
+      case AxisNumber.b:
+        return this.rex & REX_B
+      case AxisNumber.mod:
+        return this.modrm >= 0xc0 ? 1 : 0
+      case AxisNumber.reg:
+        return (this.modrm >> 3) & 7
+      default:
+        return this.modrm & 7
     }
   }
 
@@ -283,7 +298,7 @@ export class Decoder {
     this.context = context
     into.encoding = encoding
     into.name = encodingName[encoding] ?? 0
-    into.operandSize = this.widths[(encodingSize[encoding] ?? 0) << 4 | context] ?? 0
+    into.operandSize = this.widths[((encodingSize[encoding] ?? 0) << 4) | context] ?? 0
     into.rep = (flags & EncodingFlag.mandatoryRepeat) === 0 ? this.repeat : 0
     into.operandCount = encodingOperandCount[encoding] ?? 0
   }
@@ -296,11 +311,11 @@ export class Decoder {
     }
     const mod = this.modrm >> 6
     const rm = this.modrm & 7
-    let base = rm | (this.rex & REX_B) << 3
+    let base = rm | ((this.rex & REX_B) << 3)
     if (rm === RSP) {
       const sib = this.next()
-      const index = (sib >> 3) & 7 | (this.rex & REX_X) << 2
-      base = sib & 7 | (this.rex & REX_B) << 3
+      const index = ((sib >> 3) & 7) | ((this.rex & REX_X) << 2)
+      base = (sib & 7) | ((this.rex & REX_B) << 3)
       into.vsib = (flags & EncodingFlag.vsib) !== 0
       if (index !== RSP || into.vsib) {
         into.memIndex = index
@@ -334,21 +349,21 @@ export class Decoder {
   }
 
   private signed8(): number {
-    return this.next() << 24 >> 24
+    return (this.next() << 24) >> 24
   }
 
   private unsigned16(): number {
     const low = this.next()
-    return low | this.next() << 8
+    return low | (this.next() << 8)
   }
 
   private signed16(): number {
-    return this.unsigned16() << 16 >> 16
+    return (this.unsigned16() << 16) >> 16
   }
 
   private signed32(): number {
     const low = this.unsigned16()
-    return low | this.unsigned16() << 16
+    return low | (this.unsigned16() << 16)
   }
 
   private readOperands(encoding: number, memory: boolean, into: Instruction): boolean {
@@ -358,19 +373,19 @@ export class Decoder {
     for (let i = 0; i < operandCount; i++) {
       const slot = first + i
       const addressing = operandAddressing[slot] ?? 0
-      const width = widths[(operandRegisterSize[slot] ?? 0) << 4 | context] ?? 0
+      const width = widths[((operandRegisterSize[slot] ?? 0) << 4) | context] ?? 0
       opKind[i] = kindOfAddressing[addressing] ?? 0
       opSize[i] = width
       switch (addressing) {
         case Addressing.gprRm:
           if (memory) this.memoryOperand(slot, i, into)
-          else opReg[i] = this.gpr(this.modrm & 7 | (this.rex & REX_B) << 3, width)
+          else opReg[i] = this.gpr((this.modrm & 7) | ((this.rex & REX_B) << 3), width)
           break
         case Addressing.gprReg:
-          opReg[i] = this.gpr((this.modrm >> 3) & 7 | (this.rex & REX_R) << 1, width)
+          opReg[i] = this.gpr(((this.modrm >> 3) & 7) | ((this.rex & REX_R) << 1), width)
           break
         case Addressing.gprOpcode:
-          opReg[i] = this.gpr(this.opcode & 7 | (this.rex & REX_B) << 3, width)
+          opReg[i] = this.gpr((this.opcode & 7) | ((this.rex & REX_B) << 3), width)
           break
         case Addressing.memory:
           this.memoryOperand(slot, i, into)
@@ -412,7 +427,7 @@ export class Decoder {
   private memoryOperand(slot: number, i: number, into: Instruction): void {
     into.opKind[i] = OperandKind.mem
     into.opReg[i] = 0
-    into.opSize[i] = this.widths[(operandMemorySize[slot] ?? 0) << 4 | this.context] ?? 0
+    into.opSize[i] = this.widths[((operandMemorySize[slot] ?? 0) << 4) | this.context] ?? 0
   }
 
   /** Without REX the byte registers 4-7 are AH, CH, DH, BH. */
@@ -435,8 +450,8 @@ export class Decoder {
   }
 
   private rareOperand(addressing: number, slot: number, i: number, into: Instruction): boolean {
-    const rm = this.modrm & 7 | (this.rex & REX_B) << 3
-    const reg = (this.modrm >> 3) & 7 | (this.rex & REX_R) << 1
+    const rm = (this.modrm & 7) | ((this.rex & REX_B) << 3)
+    const reg = ((this.modrm >> 3) & 7) | ((this.rex & REX_R) << 1)
     const { opReg, opSize } = into
     switch (addressing) {
       case Addressing.gprVvvv:
@@ -485,7 +500,7 @@ export class Decoder {
         opReg[i] = reg
         break
       case Addressing.xmmIs4:
-        opReg[i] = this.next() >> 4 & (this.long ? 15 : 7)
+        opReg[i] = (this.next() >> 4) & (this.long ? 15 : 7)
         break
     }
     if (addressing >= Addressing.xmmRm && into.opKind[i] === OperandKind.xmm && (opSize[i] ?? 0) < 128) opSize[i] = 128

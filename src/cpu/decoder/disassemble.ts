@@ -9,7 +9,14 @@ const BYTE_NAMES = ['al', 'cl', 'dl', 'bl', 'spl', 'bpl', 'sil', 'dil']
 const HIGH_BYTE_NAMES = ['ah', 'ch', 'dh', 'bh']
 const SEGMENTS = ['es', 'cs', 'ss', 'ds', 'fs', 'gs']
 const POINTERS: Record<number, string> = {
-  8: 'byte', 16: 'word', 32: 'dword', 48: 'fword', 64: 'qword', 80: 'tbyte', 128: 'xmmword', 256: 'ymmword',
+  8: 'byte',
+  16: 'word',
+  32: 'dword',
+  48: 'fword',
+  64: 'qword',
+  80: 'tbyte',
+  128: 'xmmword',
+  256: 'ymmword',
 }
 /** Instructions whose operand size is told by a letter after the mnemonic. */
 const STRING = new Set(['movs', 'cmps', 'stos', 'lods', 'scas', 'ins', 'outs'])
@@ -54,7 +61,7 @@ function prefixes(instruction: Instruction): string {
 const hex = (value: bigint): string => `0x${value.toString(16)}`
 
 function signed64(high: number, low: number): bigint {
-  return BigInt(high) << 32n | BigInt(low >>> 0)
+  return (BigInt(high) << 32n) | BigInt(low >>> 0)
 }
 
 function address(instruction: Instruction, rip: bigint): string {
@@ -107,20 +114,34 @@ function operand(instruction: Instruction, i: number, rip: bigint): string {
   const register = instruction.opReg[i] ?? 0
   const size = instruction.opSize[i] ?? 0
   switch (instruction.opKind[i]) {
-    case OperandKind.gpr: return registerName(register, size)
-    case OperandKind.mem: return memory(instruction, size, rip)
-    case OperandKind.imm: return immediate(instruction, size)
-    case OperandKind.imm2: return hex(BigInt(instruction.imm2))
-    case OperandKind.rel: return relative(instruction, rip)
-    case OperandKind.far: return `${hex(BigInt(instruction.imm2))}:${hex(BigInt(instruction.immLo >>> 0))}`
-    case OperandKind.sreg: return SEGMENTS[register] ?? '?'
-    case OperandKind.creg: return `cr${register}`
-    case OperandKind.dreg: return `dr${register}`
-    case OperandKind.st: return `st(${register})`
-    case OperandKind.mmx: return `mm${register}`
-    case OperandKind.xmm: return `${size === 256 ? 'ymm' : 'xmm'}${register}`
-    case OperandKind.one: return '1'
-    default: return '?'
+    case OperandKind.gpr:
+      return registerName(register, size)
+    case OperandKind.mem:
+      return memory(instruction, size, rip)
+    case OperandKind.imm:
+      return immediate(instruction, size)
+    case OperandKind.imm2:
+      return hex(BigInt(instruction.imm2))
+    case OperandKind.rel:
+      return relative(instruction, rip)
+    case OperandKind.far:
+      return `${hex(BigInt(instruction.imm2))}:${hex(BigInt(instruction.immLo >>> 0))}`
+    case OperandKind.sreg:
+      return SEGMENTS[register] ?? '?'
+    case OperandKind.creg:
+      return `cr${register}`
+    case OperandKind.dreg:
+      return `dr${register}`
+    case OperandKind.st:
+      return `st(${register})`
+    case OperandKind.mmx:
+      return `mm${register}`
+    case OperandKind.xmm:
+      return `${size === 256 ? 'ymm' : 'xmm'}${register}`
+    case OperandKind.one:
+      return '1'
+    default:
+      return '?'
   }
 }
 

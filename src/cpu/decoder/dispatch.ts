@@ -39,13 +39,16 @@ class Builder {
 
   build(candidates: readonly number[], asked: ReadonlySet<Axis>): number {
     if (candidates.length === 0) return NO_ENCODING
-    const axis = AXIS_NAMES.find((name) =>
-      !asked.has(name) && candidates.some((index) => !isFull(this.encoding(index), name)))
+    const axis = AXIS_NAMES.find(
+      (name) => !asked.has(name) && candidates.some((index) => !isFull(this.encoding(index), name)),
+    )
     if (axis === undefined) return this.best(candidates) + 1
     const values = Array.from({ length: AXES[axis] }, (_, value) =>
       this.build(
         candidates.filter((index) => (this.encoding(index).constraints[axis] >> value) & 1),
-        new Set([...asked, axis])))
+        new Set([...asked, axis]),
+      ),
+    )
     if (values.every((value) => value === values[0] && value >= 0)) return values[0] ?? NO_ENCODING
     const node = this.nodes.length
     this.nodes.push(AXIS_NAMES.indexOf(axis), ...values)
@@ -60,7 +63,8 @@ class Builder {
 
   private best(candidates: readonly number[]): number {
     return candidates.reduce((best, index) =>
-      specificity(this.encoding(index)) > specificity(this.encoding(best)) ? index : best)
+      specificity(this.encoding(index)) > specificity(this.encoding(best)) ? index : best,
+    )
   }
 }
 

@@ -59,7 +59,25 @@ export type Addressing = (typeof Addressing)[keyof typeof Addressing]
 
 /** The size letters; `sizeOf` in sizes.ts gives the widths. */
 export const SIZE_LETTERS = [
-  '', 'b', 'w', 'd', 'q', 'dq', 'qq', 't', 'v', 'z', 'y', 'n', 'p', 'a', 's', 'x', 'h', 'f', 'e',
+  '',
+  'b',
+  'w',
+  'd',
+  'q',
+  'dq',
+  'qq',
+  't',
+  'v',
+  'z',
+  'y',
+  'n',
+  'p',
+  'a',
+  's',
+  'x',
+  'h',
+  'f',
+  'e',
 ] as const
 export type SizeLetter = (typeof SIZE_LETTERS)[number]
 
@@ -114,21 +132,45 @@ export interface EncodingNotation {
 const MAPS = ['', '0f', '0f38', '0f3a']
 const PREFIX_SETS: Record<string, number> = { np: 1, '66': 2, f3: 4, f2: 8, nfx: 3 }
 const FIXED_GPRS: Record<string, [number, SizeLetter]> = {
-  AL: [0, 'b'], CL: [1, 'b'], AX: [0, 'w'], DX: [2, 'w'], rAX: [0, 'v'], eAX: [0, 'z'],
+  AL: [0, 'b'],
+  CL: [1, 'b'],
+  AX: [0, 'w'],
+  DX: [2, 'w'],
+  rAX: [0, 'v'],
+  eAX: [0, 'z'],
 }
 /** Addressing and the width after extension. */
 const IMMEDIATES: Record<string, [Addressing, SizeLetter]> = {
-  Ib: [Addressing.immediateByte, 'b'], Iw: [Addressing.immediateWord, 'w'], sIb: [Addressing.immediateByteSigned, 'v'],
-  Iz: [Addressing.immediateSigned, 'v'], Iv: [Addressing.immediateFull, 'v'],
+  Ib: [Addressing.immediateByte, 'b'],
+  Iw: [Addressing.immediateWord, 'w'],
+  sIb: [Addressing.immediateByteSigned, 'v'],
+  Iz: [Addressing.immediateSigned, 'v'],
+  Iv: [Addressing.immediateFull, 'v'],
 }
 const FIXED_SREGS = ['ES', 'CS', 'SS', 'DS', 'FS', 'GS']
 const LETTERS: Record<string, Addressing> = {
-  E: Addressing.gprRm, R: Addressing.gprRm, G: Addressing.gprReg, B: Addressing.gprVvvv, Z: Addressing.gprOpcode,
-  M: Addressing.memory, MX: Addressing.memory, MD: Addressing.memory, O: Addressing.moffs,
-  J: Addressing.relative, A: Addressing.far,
-  S: Addressing.sreg, C: Addressing.creg, D: Addressing.dreg,
-  Q: Addressing.mmxRm, N: Addressing.mmxRm, P: Addressing.mmxReg,
-  W: Addressing.xmmRm, U: Addressing.xmmRm, V: Addressing.xmmReg, H: Addressing.xmmVvvv, L: Addressing.xmmIs4,
+  E: Addressing.gprRm,
+  R: Addressing.gprRm,
+  G: Addressing.gprReg,
+  B: Addressing.gprVvvv,
+  Z: Addressing.gprOpcode,
+  M: Addressing.memory,
+  MX: Addressing.memory,
+  MD: Addressing.memory,
+  O: Addressing.moffs,
+  J: Addressing.relative,
+  A: Addressing.far,
+  S: Addressing.sreg,
+  C: Addressing.creg,
+  D: Addressing.dreg,
+  Q: Addressing.mmxRm,
+  N: Addressing.mmxRm,
+  P: Addressing.mmxReg,
+  W: Addressing.xmmRm,
+  U: Addressing.xmmRm,
+  V: Addressing.xmmReg,
+  H: Addressing.xmmVvvv,
+  L: Addressing.xmmIs4,
 }
 
 function fail(line: string, why: string): never {
@@ -182,11 +224,22 @@ function parseOperand(text: string, encoding: EncodingNotation, line: string): O
 
 /** Operands whose width says nothing about the operation's width. */
 const UNSIZED: readonly Addressing[] = [
-  Addressing.immediateByte, Addressing.immediateWord, Addressing.immediateByteSigned, Addressing.immediateSigned,
-  Addressing.immediateFull, Addressing.relative, Addressing.far, Addressing.one, Addressing.fixedSreg,
+  Addressing.immediateByte,
+  Addressing.immediateWord,
+  Addressing.immediateByteSigned,
+  Addressing.immediateSigned,
+  Addressing.immediateFull,
+  Addressing.relative,
+  Addressing.far,
+  Addressing.one,
+  Addressing.fixedSreg,
 ]
 const VECTOR: readonly Addressing[] = [
-  Addressing.xmmRm, Addressing.xmmReg, Addressing.xmmVvvv, Addressing.mmxRm, Addressing.mmxReg,
+  Addressing.xmmRm,
+  Addressing.xmmReg,
+  Addressing.xmmVvvv,
+  Addressing.mmxRm,
+  Addressing.mmxReg,
 ]
 
 function operationSize(operands: OperandNotation[]): SizeLetter {
@@ -248,7 +301,14 @@ function parseEncoding(line: string): EncodingNotation {
   const [key = '', name = '', ...rest] = line.split(/\s+/)
   const constraints = { pp: 15, w: 3, l: 3, b: 3, mod: 3, reg: 255, rm: 255 }
   const encoding: EncodingNotation = {
-    map: 0, opcode: 0, name, constraints, operands: [], flags: 0, size: 'v', features: [],
+    map: 0,
+    opcode: 0,
+    name,
+    constraints,
+    operands: [],
+    flags: 0,
+    size: 'v',
+    features: [],
   }
   parseKey(key, encoding, line)
   const operands = rest[0] !== undefined && /[A-Z]/.test(rest[0]) ? (rest.shift() ?? '') : ''
@@ -279,5 +339,8 @@ function expand(line: string): string[] {
 /** The encodings of a part of the table, in its order. */
 export function parseTable(text: string): EncodingNotation[] {
   const lines = text.split('\n').map((line) => line.trim())
-  return lines.filter((line) => line !== '' && !line.startsWith('#')).flatMap(expand).map(parseEncoding)
+  return lines
+    .filter((line) => line !== '' && !line.startsWith('#'))
+    .flatMap(expand)
+    .map(parseEncoding)
 }

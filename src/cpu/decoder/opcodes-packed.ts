@@ -36,51 +36,78 @@ function each(list: string, lines: (opcode: string, name: string, extra: string)
   return words.map(([opcode = '', name = '', extra = '']) => lines(opcode, name, extra)).join('')
 }
 
-const integer = (feature: string, list: string): string => each(list, (opcode, name) => `
+const integer = (feature: string, list: string): string =>
+  each(
+    list,
+    (opcode, name) => `
   np.0f.${opcode} ${name} Pq,Qq ${feature}
   66.0f.${opcode} ${name} Vx,Wx sse2
-  vex.66.0f.${opcode} v${name} Vx,Hx,Wx avx/avx2`)
+  vex.66.0f.${opcode} v${name} Vx,Hx,Wx avx/avx2`,
+  )
 
-const unpackLow = each(UNPACK_LOW, (opcode, name) => `
+const unpackLow = each(
+  UNPACK_LOW,
+  (opcode, name) => `
   np.0f.${opcode} ${name} Pq,Qd mmx
   66.0f.${opcode} ${name} Vx,Wx sse2
-  vex.66.0f.${opcode} v${name} Vx,Hx,Wx avx/avx2`)
+  vex.66.0f.${opcode} v${name} Vx,Hx,Wx avx/avx2`,
+)
 
-const shifts = each(SHIFTS, (opcode, name) => `
+const shifts = each(
+  SHIFTS,
+  (opcode, name) => `
   np.0f.${opcode} ${name} Pq,Qq mmx
   66.0f.${opcode} ${name} Vx,Wx sse2
-  vex.66.0f.${opcode} v${name} Vx,Hx,Wdq avx/avx2`)
+  vex.66.0f.${opcode} v${name} Vx,Hx,Wdq avx/avx2`,
+)
 
 /** 71, 72, 73: shifts by an immediate. */
 const immediateShifts = each('71 w,72 d,73 q', (opcode, size) => {
   const names = [`2 psrl${size}`, ...(size === 'q' ? [] : [`4 psra${size}`]), `6 psll${size}`].join(',')
-  return each(names, (reg, name) => `
+  return each(
+    names,
+    (reg, name) => `
     np.0f.${opcode}/${reg} ${name} Nq,Ib mmx
     66.0f.${opcode}/${reg} ${name} Ux,Ib sse2
-    vex.66.0f.${opcode}/${reg} v${name} Hx,Ux,Ib avx/avx2`)
+    vex.66.0f.${opcode}/${reg} v${name} Hx,Ux,Ib avx/avx2`,
+  )
 })
 
-const ssse3 = each(SSSE3, (opcode, name) => `
+const ssse3 = each(
+  SSSE3,
+  (opcode, name) => `
   np.0f38.${opcode} ${name} Pq,Qq ssse3
   66.0f38.${opcode} ${name} Vx,Wx ssse3
-  vex.66.0f38.${opcode} v${name} Vx,Hx,Wx avx/avx2`)
+  vex.66.0f38.${opcode} v${name} Vx,Hx,Wx avx/avx2`,
+)
 
-const absolute = each(ABSOLUTE, (opcode, name) => `
+const absolute = each(
+  ABSOLUTE,
+  (opcode, name) => `
   np.0f38.${opcode} ${name} Pq,Qq ssse3
   66.0f38.${opcode} ${name} Vx,Wx ssse3
-  vex.66.0f38.${opcode} v${name} Vx,Wx avx/avx2`)
+  vex.66.0f38.${opcode} v${name} Vx,Wx avx/avx2`,
+)
 
-const sse41 = each(SSE41, (opcode, name) => `
+const sse41 = each(
+  SSE41,
+  (opcode, name) => `
   66.0f38.${opcode} ${name} Vx,Wx sse41
-  vex.66.0f38.${opcode} v${name} Vx,Hx,Wx avx/avx2`)
+  vex.66.0f38.${opcode} v${name} Vx,Hx,Wx avx/avx2`,
+)
 
-const widening = each(WIDENING, (digit, name, size) => `
+const widening = each(
+  WIDENING,
+  (digit, name, size) => `
   66.0f38.2${digit} pmovsx${name} Vx,W${size} sse41
   66.0f38.3${digit} pmovzx${name} Vx,W${size} sse41
   vex.66.0f38.2${digit} vpmovsx${name} Vx,W${size} avx/avx2
-  vex.66.0f38.3${digit} vpmovzx${name} Vx,W${size} avx/avx2`)
+  vex.66.0f38.3${digit} vpmovzx${name} Vx,W${size} avx/avx2`,
+)
 
-const floatArithmetic = each(FLOAT_ARITHMETIC, (opcode, name) => `
+const floatArithmetic = each(
+  FLOAT_ARITHMETIC,
+  (opcode, name) => `
   np.0f.${opcode} ${name}ps Vx,Wx sse
   66.0f.${opcode} ${name}pd Vx,Wx sse2
   f3.0f.${opcode} ${name}ss Vd,Wd sse
@@ -88,26 +115,45 @@ const floatArithmetic = each(FLOAT_ARITHMETIC, (opcode, name) => `
   vex.np.0f.${opcode} v${name}ps Vx,Hx,Wx avx
   vex.66.0f.${opcode} v${name}pd Vx,Hx,Wx avx
   vex.f3.0f.${opcode} v${name}ss Vd,Hd,Wd avx
-  vex.f2.0f.${opcode} v${name}sd Vq,Hq,Wq avx`)
+  vex.f2.0f.${opcode} v${name}sd Vq,Hq,Wq avx`,
+)
 
-const floatLogic = each(FLOAT_LOGIC, (opcode, name) => `
+const floatLogic = each(
+  FLOAT_LOGIC,
+  (opcode, name) => `
   np.0f.${opcode} ${name}ps Vx,Wx sse
   66.0f.${opcode} ${name}pd Vx,Wx sse2
   vex.np.0f.${opcode} v${name}ps Vx,Hx,Wx avx
-  vex.66.0f.${opcode} v${name}pd Vx,Hx,Wx avx`)
+  vex.66.0f.${opcode} v${name}pd Vx,Hx,Wx avx`,
+)
 
-const aes = each(AES, (opcode, name) => `
+const aes = each(
+  AES,
+  (opcode, name) => `
   66.0f38.${opcode} ${name} Vx,Wx aes
-  vex.l0.66.0f38.${opcode} v${name} Vx,Hx,Wx aes avx`)
+  vex.l0.66.0f38.${opcode} v${name} Vx,Hx,Wx aes avx`,
+)
 
-const fma = each('9 132,a 213,b 231', (digit, order) => each(FMA, (low, name, kind) => {
-  const [single, double] = kind === 'p' ? ['Vx,Hx,Wx', 'Vx,Hx,Wx'] : ['Vd,Hd,Wd', 'Vq,Hq,Wq']
-  return `
+const fma = each('9 132,a 213,b 231', (digit, order) =>
+  each(FMA, (low, name, kind) => {
+    const [single, double] = kind === 'p' ? ['Vx,Hx,Wx', 'Vx,Hx,Wx'] : ['Vd,Hd,Wd', 'Vq,Hq,Wq']
+    return `
   vex.66.0f38.w0.${digit}${low} v${name}${order}${kind}s ${single} fma
   vex.66.0f38.w1.${digit}${low} v${name}${order}${kind}d ${double} fma`
-}))
+  }),
+)
 
 export const PACKED_OPCODES = [
   ...Object.entries(INTEGER).map(([feature, list]) => integer(feature, list)),
-  unpackLow, shifts, immediateShifts, ssse3, absolute, sse41, widening, floatArithmetic, floatLogic, aes, fma,
+  unpackLow,
+  shifts,
+  immediateShifts,
+  ssse3,
+  absolute,
+  sse41,
+  widening,
+  floatArithmetic,
+  floatLogic,
+  aes,
+  fma,
 ].join('\n')

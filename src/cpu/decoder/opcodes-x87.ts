@@ -98,4 +98,6 @@ const PLAIN = `
 `
 
 /** Every one of them needs the FPU. */
-export const X87_OPCODES = PLAIN.split('\n').map((line) => (line.trim() === '' ? '' : `${line} x87`)).join('\n')
+export const X87_OPCODES = PLAIN.split('\n')
+  .map((line) => (line.trim() === '' ? '' : `${line} x87`))
+  .join('\n')

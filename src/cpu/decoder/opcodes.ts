@@ -6,7 +6,13 @@
 import type { Feature } from './features.ts'
 import { OperandKind } from './instruction.ts'
 import {
-  Addressing, EncodingFlag, type EncodingNotation, MEMORY_FORM, parseTable, REGISTER_FORM, SIZE_LETTERS,
+  Addressing,
+  EncodingFlag,
+  type EncodingNotation,
+  MEMORY_FORM,
+  parseTable,
+  REGISTER_FORM,
+  SIZE_LETTERS,
   type SizeLetter,
 } from './notation.ts'
 import { INTEGER_OPCODES } from './opcodes-integer.ts'
@@ -20,7 +26,12 @@ import { contextsOf, widthOf } from './sizes.ts'
 export const MAX_TABLE_OPERANDS = 5
 
 export const ENCODINGS: readonly EncodingNotation[] = [
-  INTEGER_OPCODES, SYSTEM_OPCODES, X87_OPCODES, SSE_OPCODES, PACKED_OPCODES, VEX_OPCODES,
+  INTEGER_OPCODES,
+  SYSTEM_OPCODES,
+  X87_OPCODES,
+  SSE_OPCODES,
+  PACKED_OPCODES,
+  VEX_OPCODES,
 ].flatMap(parseTable)
 
 /** The names of all instructions: the mnemonic, with a dotted suffix where one mnemonic has several meanings. */
@@ -109,7 +120,8 @@ const KIND_OF_ADDRESSING: Record<Addressing, OperandKind> = {
 
 /** Kind of a register operand (or immediate), by addressing; memory takes the place of the `...Rm` ones. */
 export const kindOfAddressing = Uint8Array.from(
-  Object.values(Addressing), (addressing) => KIND_OF_ADDRESSING[addressing],
+  Object.values(Addressing),
+  (addressing) => KIND_OF_ADDRESSING[addressing],
 )
 
 /** Width of a register operand: an XMM register is 128 bits wide whatever part of it is used, an MMX register 64. */
@@ -118,9 +130,7 @@ export function registerWidth(kind: OperandKind, width: number): number {
   return kind === OperandKind.xmm && width < 128 ? 128 : width
 }
 
-type FormCallback = (
-  name: string, operandSize: number, kinds: readonly OperandKind[], sizes: readonly number[],
-) => void
+type FormCallback = (name: string, operandSize: number, kinds: readonly OperandKind[], sizes: readonly number[]) => void
 
 /**
  * Every combination of name, operand size, operand kinds and operand widths that a decoder of any mode can give, once
@@ -154,7 +164,8 @@ function forEachWidth(encoding: EncodingNotation, memory: boolean, seen: Set<str
     const sizes = encoding.operands.map((operand, i) =>
       kinds[i] === OperandKind.mem
         ? width(operand.memorySize)
-        : registerWidth(kinds[i] ?? OperandKind.none, width(operand.registerSize)))
+        : registerWidth(kinds[i] ?? OperandKind.none, width(operand.registerSize)),
+    )
     const operandSize = width(encoding.size)
     const key = `${encoding.name} ${operandSize} ${kinds.join()} ${sizes.join()}`
     if (seen.has(key)) continue

@@ -19,18 +19,30 @@ export function widthOf(letter: SizeLetter, context: number, mode: CodeSize): nu
   const operandSize = 16 << (context & 3)
   const vector = context & CONTEXT_L ? 256 : 128
   switch (letter) {
-    case 'v': return operandSize
-    case 'z': return Math.min(operandSize, 32)
-    case 'y': return context & CONTEXT_W ? 64 : 32
-    case 'n': return mode === 64 ? 64 : 32
-    case 'p': return operandSize + 16
-    case 'a': return operandSize * 2
-    case 's': return mode === 64 ? 80 : 48
-    case 'x': return vector
-    case 'h': return vector / 2
-    case 'f': return vector / 4
-    case 'e': return vector / 8
-    default: return FIXED[letter] ?? 0
+    case 'v':
+      return operandSize
+    case 'z':
+      return Math.min(operandSize, 32)
+    case 'y':
+      return context & CONTEXT_W ? 64 : 32
+    case 'n':
+      return mode === 64 ? 64 : 32
+    case 'p':
+      return operandSize + 16
+    case 'a':
+      return operandSize * 2
+    case 's':
+      return mode === 64 ? 80 : 48
+    case 'x':
+      return vector
+    case 'h':
+      return vector / 2
+    case 'f':
+      return vector / 4
+    case 'e':
+      return vector / 8
+    default:
+      return FIXED[letter] ?? 0
   }
 }
 

@@ -53,7 +53,9 @@ export class InterpreterBuilder extends Builder {
     this.#modifyHost = undefined
     this.#writeCondition = undefined
     this.#ended = false
-    const operands = operation.kinds.map((kind, index) => this.#operand(kind, operation.entry.uses[index] ?? '-', index))
+    const operands = operation.kinds.map((kind, index) =>
+      this.#operand(kind, operation.entry.uses[index] ?? '-', index),
+    )
     const result = operation.entry.define(this, ...(operands as Value[]))
     if (Array.isArray(result)) {
       // The second destination first: MULX with both the same keeps the high half.
@@ -107,7 +109,8 @@ export class InterpreterBuilder extends Builder {
     const scale = this.load('i64', 1, this.record, R.R_SCALE)
     const displacement = this.load('i64', 8, this.record, R.R_DISPLACEMENT)
     let address = this.binary('add', this.binary('add', base, this.binary('shl', index, scale)), displacement)
-    if (this.#operation.entry.bitString && this.#operation.kinds[1] === OperandKind.gpr) address = this.#moveByBits(address)
+    if (this.#operation.entry.bitString && this.#operation.kinds[1] === OperandKind.gpr)
+      address = this.#moveByBits(address)
     this.#address = this.let(address)
     return this.#address
   }
@@ -131,7 +134,8 @@ export class InterpreterBuilder extends Builder {
   }
 
   #commitRegister(index: number, value: Value): void {
-    const set = () => this.#store(this.#field16(REGISTER_FIELD[index] as number), value, this.operandSizes[index] as Size)
+    const set = () =>
+      this.#store(this.#field16(REGISTER_FIELD[index] as number), value, this.operandSizes[index] as Size)
     if (this.#writeCondition) this.if(this.#writeCondition.condition, set)
     else set()
   }
@@ -316,7 +320,9 @@ export class InterpreterBuilder extends Builder {
 
   /** Along the link when there is one and budget to go on. */
   branchCharged(left: Value): void {
-    const target = this.let(this.binary('add', this.state64(L.RIP_PAGE), this.load('i64', 8, this.record, R.R_IMMEDIATE)))
+    const target = this.let(
+      this.binary('add', this.state64(L.RIP_PAGE), this.load('i64', 8, this.record, R.R_IMMEDIATE)),
+    )
     const link = this.load('i32', 4, this.record, R.R_LINK)
     const enough = this.compare('ge_s', left, this.i32(R.MAX_TRACE))
     this.if(this.select(enough, link, this.i32(0)), () => this.site.next(link))

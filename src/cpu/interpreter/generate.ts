@@ -41,7 +41,8 @@ class RecordingBuilder extends InterpreterBuilder {
     const parameters = operands.map((operand) => operand.type)
     const known = this.imports.get(name)
     const text = JSON.stringify({ parameters, result })
-    if (known && JSON.stringify(known) !== text) throw new Error(`${name} is called as ${text} and ${JSON.stringify(known)}`)
+    if (known && JSON.stringify(known) !== text)
+      throw new Error(`${name} is called as ${text} and ${JSON.stringify(known)}`)
     this.imports.set(name, { parameters, result })
   }
 }

@@ -3,8 +3,9 @@
  * opcode table can produce in 64-bit mode are enumerated here, the hot ones first, in the same order at build time (the
  * generator) and at run time (the record writer).
  */
-import { forEachForm, indexOf, nameOf } from '../decoder/opcodes.ts'
+
 import { type Instruction, OperandKind } from '../decoder/instruction.ts'
+import { forEachForm, indexOf, nameOf } from '../decoder/opcodes.ts'
 import { type Entry, entryOf } from '../isa/index.ts'
 import { hotness } from './hot.ts'
 import { SPECIAL_OPS } from './record.ts'
@@ -39,7 +40,21 @@ SIZE_CODE[32] = 2
 SIZE_CODE[64] = 3
 
 /** What a stack operation or near branch can be in 64-bit mode: 64 bits, or 16 where a 66h prefix applies. */
-const STACK_NAMES = new Set(['push', 'pop', 'push.sreg', 'pop.sreg', 'pushf', 'popf', 'enter', 'leave', 'call.rel', 'call.ind', 'ret', 'jmp.rel', 'jmp.ind'])
+const STACK_NAMES = new Set([
+  'push',
+  'pop',
+  'push.sreg',
+  'pop.sreg',
+  'pushf',
+  'popf',
+  'enter',
+  'leave',
+  'call.rel',
+  'call.ind',
+  'ret',
+  'jmp.rel',
+  'jmp.ind',
+])
 
 function inLongMode(name: string, size: number): boolean {
   return size !== 32 || !STACK_NAMES.has(name)
@@ -60,7 +75,13 @@ function keyOf(
   return ((((name << 9) | kinds) << 6) | sizes) * 4 + (SIZE_CODE[addressSize] as number)
 }
 
-function operationName(entry: Entry, size: number, kinds: readonly number[], sizes: readonly number[], address: number): string {
+function operationName(
+  entry: Entry,
+  size: number,
+  kinds: readonly number[],
+  sizes: readonly number[],
+  address: number,
+): string {
   const shape = kinds.map((kind, i) => {
     const letter = SHAPE_LETTER[kind as OperandKind] ?? '?'
     // Immediates and branch distances are kept extended to the operand size, so their width in the encoding makes no difference.
@@ -77,11 +98,27 @@ function enumerate(): { list: Operation[]; byKey: Map<number, number> } {
     if (kinds.some((kind) => SHAPE_LETTER[kind] === undefined)) return
     for (const addressSize of entry.addressSized ? ([32, 64] as const) : ([64] as const)) {
       const text = operationName(entry, size, kinds, sizes, addressSize)
-      const key = keyOf(indexOf(name), size, kinds[0] ?? 0, kinds[1] ?? 0, kinds[2] ?? 0, sizes[0] ?? 0, sizes[1] ?? 0, addressSize)
+      const key = keyOf(
+        indexOf(name),
+        size,
+        kinds[0] ?? 0,
+        kinds[1] ?? 0,
+        kinds[2] ?? 0,
+        sizes[0] ?? 0,
+        sizes[1] ?? 0,
+        addressSize,
+      )
       const known = found.get(text)
       if (known) known.keys.push(key)
       else {
-        const operation = { entry, size: size as Operation['size'], kinds: [...kinds], sizes: [...sizes], addressSize, name: text }
+        const operation = {
+          entry,
+          size: size as Operation['size'],
+          kinds: [...kinds],
+          sizes: [...sizes],
+          addressSize,
+          name: text,
+        }
         found.set(text, { operation, keys: [key] })
       }
     }

@@ -61,7 +61,9 @@ export class TraceDecoder {
     const offset = host & (PAGE - 1)
     const status = this.#decoder.decode(this.#bytes, host, host - offset + PAGE, this.#instruction)
     const end =
-      status === DecodeStatus.truncated ? this.#crossing(trace, host) : this.#straight(trace, host - offset, offset, limit)
+      status === DecodeStatus.truncated
+        ? this.#crossing(trace, host)
+        : this.#straight(trace, host - offset, offset, limit)
     if (end !== 0) this.#runtime.enterTrace(trace, end)
   }
 

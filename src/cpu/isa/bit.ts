@@ -10,12 +10,17 @@ type Change = (x: Builder, a: Value, mask: Value) => Value
  * moved by offset / size (entry option bitString); the offset within it is taken modulo the size. Only CF is defined.
  */
 function bitTest(name: string, change?: Change): void {
-  instruction(name, change ? 'rw r' : 'r r', (x, a, b) => {
-    const offset = x.let(x.and(b, x.k(x.size - 1)))
-    const bit = x.shr(a, offset)
-    x.flags.carry(x.binary('and', bit.type === 'i64' ? x.wrap(bit) : bit, x.i32(1)))
-    return change?.(x, a, x.shl(x.k(1), offset))
-  }, { bitString: true, addressSized: true })
+  instruction(
+    name,
+    change ? 'rw r' : 'r r',
+    (x, a, b) => {
+      const offset = x.let(x.and(b, x.k(x.size - 1)))
+      const bit = x.shr(a, offset)
+      x.flags.carry(x.binary('and', bit.type === 'i64' ? x.wrap(bit) : bit, x.i32(1)))
+      return change?.(x, a, x.shl(x.k(1), offset))
+    },
+    { bitString: true, addressSized: true },
+  )
 }
 
 bitTest('bt')

@@ -132,7 +132,9 @@ export abstract class Builder extends Emitter {
   }
 
   not(a: Value): Value {
-    return this.cut(this.binary('xor', a, this.constant(a.type, a.type === 'i64' ? 0xffff_ffff_ffff_ffffn : 0xffff_ffffn)))
+    return this.cut(
+      this.binary('xor', a, this.constant(a.type, a.type === 'i64' ? 0xffff_ffff_ffff_ffffn : 0xffff_ffffn)),
+    )
   }
 
   shl(a: Value, count: Value): Value {

@@ -2,8 +2,8 @@
 import * as L from '../layout.ts'
 import type { Value } from '../wasm/emitter.ts'
 import type { Builder } from './builder.ts'
-import { Access, type Bytes, Vector } from './vocabulary.ts'
 import { CONDITIONS, instruction } from './table.ts'
+import { Access, type Bytes, Vector } from './vocabulary.ts'
 
 instruction('mov', 'w r', (_x, _dst, value) => value)
 instruction('movnti', 'w r', (_x, _dst, value) => value)
@@ -97,10 +97,15 @@ instruction('leave', '', (x) => {
 })
 
 /** Rare, and up to 31 levels of memory to memory copies: done by the runtime. */
-instruction('enter', 'r r', (x, size, level) => {
-  const low = x.binary('and', x.truncate(size, 32), x.i32(0xffff))
-  x.system('enter', low, x.binary('and', x.truncate(level, 32), x.i32(31)), x.i32(x.size))
-}, { ends: true })
+instruction(
+  'enter',
+  'r r',
+  (x, size, level) => {
+    const low = x.binary('and', x.truncate(size, 32), x.i32(0xffff))
+    x.system('enter', low, x.binary('and', x.truncate(level, 32), x.i32(31)), x.i32(x.size))
+  },
+  { ends: true },
+)
 
 // Conversions and the accumulator
 
@@ -131,11 +136,16 @@ const DF = 0x400
 instruction('cld', '', (x) => x.setState32(L.RFLAGS, x.and(x.state32(L.RFLAGS), x.i32(~DF >>> 0))))
 instruction('std', '', (x) => x.setState32(L.RFLAGS, x.or(x.state32(L.RFLAGS), x.i32(DF))))
 
-instruction('xlat', '', (x) => {
-  const offset = x.binary('add', x.gpr(L.RBX, 64), x.extendUnsigned(x.gpr(L.RAX, 8)))
-  const address = x.truncate(offset, x.addressSize)
-  x.setGpr(L.RAX, x.read(x.binary('add', x.zeroExtend(address, x.addressSize, 64), x.segmentBase()), 1), 8)
-}, { addressSized: true })
+instruction(
+  'xlat',
+  '',
+  (x) => {
+    const offset = x.binary('add', x.gpr(L.RBX, 64), x.extendUnsigned(x.gpr(L.RAX, 8)))
+    const address = x.truncate(offset, x.addressSize)
+    x.setGpr(L.RAX, x.read(x.binary('add', x.zeroExtend(address, x.addressSize, 64), x.segmentBase()), 1), 8)
+  },
+  { addressSized: true },
+)
 
 // Hints and barriers: memory is coherent here and caches do not exist.
 

@@ -2,8 +2,8 @@
 import * as L from '../layout.ts'
 import type { Value } from '../wasm/emitter.ts'
 import type { Builder } from './builder.ts'
-import { Vector } from './vocabulary.ts'
 import { instruction } from './table.ts'
+import { Vector } from './vocabulary.ts'
 
 type Signedness = 'signed' | 'unsigned'
 
@@ -73,7 +73,11 @@ function divideNarrow(x: Builder, divisor: Value, signedness: Signedness): void 
   x.if(x.eqz(by), () => x.raise(Vector.de))
   if (signedness === 'signed') {
     // -2^63 / -1 overflows in wasm, too: it would trap.
-    const overflow = x.binary('and', x.eqz(x.binary('xor', by, x.i64(-1))), x.eqz(x.binary('xor', dividend, x.i64(1n << 63n))))
+    const overflow = x.binary(
+      'and',
+      x.eqz(x.binary('xor', by, x.i64(-1))),
+      x.eqz(x.binary('xor', dividend, x.i64(1n << 63n))),
+    )
     x.if(overflow, () => x.raise(Vector.de))
   }
   const quotient = x.let(x.binary(signedness === 'signed' ? 'div_s' : 'div_u', dividend, by))

@@ -108,7 +108,12 @@ instruction('ror', 'rw r', (x, a, b) => {
  * Rotation through carry of size + 1 bits: bit `size` is CF. The result and the new CF for a count of 1 to size.
  * Up to 32 bits the whole ring fits an i64; at 64 bits CF is put in by hand.
  */
-function rotateThroughCarry(x: Builder, direction: 'left' | 'right', a: Value, count: Value): { r: Value; carry: Value } {
+function rotateThroughCarry(
+  x: Builder,
+  direction: 'left' | 'right',
+  a: Value,
+  count: Value,
+): { r: Value; carry: Value } {
   const cf = x.let(x.extendUnsigned(x.flags.cf()))
   const n = x.let(wide(x, count))
   const [out, back] = direction === 'left' ? (['shl', 'shr_u'] as const) : (['shr_u', 'shl'] as const)

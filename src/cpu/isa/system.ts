@@ -40,7 +40,18 @@ for (const [name, run] of [
   instruction(name, '', (x) => x.system(run, x.i32(x.size)), ENDS)
 }
 
-for (const name of ['monitor', 'mwait', 'vmcall', 'vmmcall', 'vmlaunch', 'vmresume', 'vmxoff', 'vmrun', 'vmload', 'vmsave']) {
+for (const name of [
+  'monitor',
+  'mwait',
+  'vmcall',
+  'vmmcall',
+  'vmlaunch',
+  'vmresume',
+  'vmxoff',
+  'vmrun',
+  'vmload',
+  'vmsave',
+]) {
   instruction(name, '', (x) => x.system('undefinedOpcode', x.i32(0)), ENDS)
 }
 for (const name of ['stgi', 'clgi', 'skinit', 'invlpga', 'getsec', 'rsm']) {
@@ -55,16 +66,26 @@ for (const name of ['ud0', 'ud1', 'vmread', 'vmwrite', 'invept', 'invvpid']) {
 
 // Segment registers and descriptor tables
 
-instruction('mov.to_sreg', 'n r', (x, segment, selector) => {
-  x.system('moveToSegment', segment, x.truncate(selector, 16))
-}, ENDS)
+instruction(
+  'mov.to_sreg',
+  'n r',
+  (x, segment, selector) => {
+    x.system('moveToSegment', segment, x.truncate(selector, 16))
+  },
+  ENDS,
+)
 
 instruction('mov.from_sreg', 'w n', (x, _dst, segment) => x.zeroExtend(x.call('readSelector', 'i32', segment), 16))
 
-instruction('pop.sreg', 'n', (x, segment) => {
-  const selector = x.truncate(x.top(), 16)
-  x.system('popSegment', segment, selector, x.i32(x.size / 8))
-}, ENDS)
+instruction(
+  'pop.sreg',
+  'n',
+  (x, segment) => {
+    const selector = x.truncate(x.top(), 16)
+    x.system('popSegment', segment, selector, x.i32(x.size / 8))
+  },
+  ENDS,
+)
 
 for (const [name, run] of [
   ['lgdt', 'loadGlobalTable'],
@@ -148,9 +169,14 @@ for (const [name, base] of [
   ['wrfsbase', L.FS],
   ['wrgsbase', L.GS],
 ] as const) {
-  instruction(name, 'r', (x, value) => {
-    x.system('writeSegmentBase', x.i32(base), x.zeroExtend(value, x.size, 64))
-  }, ENDS)
+  instruction(
+    name,
+    'r',
+    (x, value) => {
+      x.system('writeSegmentBase', x.i32(base), x.zeroExtend(value, x.size, 64))
+    },
+    ENDS,
+  )
 }
 
 // Far transfers, software interrupts, I/O
@@ -162,27 +188,47 @@ for (const [name, run] of [
   instruction(name, 'a', (x, address) => x.system(run, address, x.i32(x.size), x.accessFlags()), ENDS)
 }
 
-instruction('retf', 'r', (x, extra) => {
-  x.system('farReturn', x.i32(x.size), extra ? x.binary('and', x.truncate(extra, 32), x.i32(0xffff)) : x.i32(0))
-}, ENDS)
+instruction(
+  'retf',
+  'r',
+  (x, extra) => {
+    x.system('farReturn', x.i32(x.size), extra ? x.binary('and', x.truncate(extra, 32), x.i32(0xffff)) : x.i32(0))
+  },
+  ENDS,
+)
 
 for (const [name, segment] of [
   ['lss', 2],
   ['lfs', 4],
   ['lgs', 5],
 ] as const) {
-  instruction(name, 'n a', (x, register, address) => {
-    x.system('loadFarPointer', x.i32(segment), register, address, x.i32(x.size), x.accessFlags())
-  }, ENDS)
+  instruction(
+    name,
+    'n a',
+    (x, register, address) => {
+      x.system('loadFarPointer', x.i32(segment), register, address, x.i32(x.size), x.accessFlags())
+    },
+    ENDS,
+  )
 }
 
 instruction('int', 'r', (x, vector) => x.system('softwareInterrupt', x.truncate(vector, 8)), ENDS)
 
 /** Port (DX or an immediate), size in bytes, and whether the port was an immediate. */
-instruction('in', '- r', (x, _accumulator, port) => {
-  x.system('input', x.truncate(port, 16), x.i32(x.size / 8), x.i32(x.immediateOperand(1) ? 1 : 0))
-}, ENDS)
+instruction(
+  'in',
+  '- r',
+  (x, _accumulator, port) => {
+    x.system('input', x.truncate(port, 16), x.i32(x.size / 8), x.i32(x.immediateOperand(1) ? 1 : 0))
+  },
+  ENDS,
+)
 
-instruction('out', 'r -', (x, port) => {
-  x.system('output', x.truncate(port, 16), x.i32(x.size / 8), x.i32(x.immediateOperand(0) ? 1 : 0))
-}, ENDS)
+instruction(
+  'out',
+  'r -',
+  (x, port) => {
+    x.system('output', x.truncate(port, 16), x.i32(x.size / 8), x.i32(x.immediateOperand(0) ? 1 : 0))
+  },
+  ENDS,
+)

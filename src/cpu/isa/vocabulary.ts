@@ -7,7 +7,22 @@ export type Bytes = 1 | 2 | 4 | 8
 export const Access = { data: 0, stack: 1 } as const
 export type Access = (typeof Access)[keyof typeof Access]
 
-export const Vector = { de: 0, db: 1, bp: 3, of: 4, br: 5, ud: 6, nm: 7, df: 8, ts: 10, np: 11, ss: 12, gp: 13, pf: 14, ac: 17 } as const
+export const Vector = {
+  de: 0,
+  db: 1,
+  bp: 3,
+  of: 4,
+  br: 5,
+  ud: 6,
+  nm: 7,
+  df: 8,
+  ts: 10,
+  np: 11,
+  ss: 12,
+  gp: 13,
+  pf: 14,
+  ac: 17,
+} as const
 
 /** The pieces that the arithmetic flags are kept in, see flags.ts. */
 export type FlagComponent = 'result' | 'carry' | 'overflow' | 'aux'

@@ -3,10 +3,10 @@
 
 import * as L from '../layout'
 import { codeWritten, isRam, pageEntry } from './code'
-import { READ, WRITE } from './physical'
-import { translate, translateSystem } from './paging'
-import { count, fault, isCanonical, VECTOR_AC, VECTOR_GP, VECTOR_SS } from './state'
 import { currentContext } from './context'
+import { translate, translateSystem } from './paging'
+import { READ, WRITE } from './physical'
+import { count, fault, isCanonical, VECTOR_AC, VECTOR_GP, VECTOR_SS } from './state'
 import { watchAccess } from './watch'
 
 const STACK: u32 = 1
@@ -180,4 +180,3 @@ export function probeWrite(linear: u64, size: u32, flags: u32): bool {
   if (translate(linear, WRITE) == 0) return false
   return !crosses(linear, size) || translate((linear + (size as u64) - 1) & ~(4095 as u64), WRITE) != 0
 }
-

@@ -98,8 +98,8 @@ export function markCode(host: u32, length: u32): void {
 // The 64-byte lines of a page that a span inside it touches.
 function lineMask(host: u32, length: u32): u64 {
   const first = (host & 4095) >> 6
-  const last = ((host & 4095) + length - 1) >> 6
-  const width = (last > 63 ? 63 : last) - first + 1
+  const last = min<u32>(((host & 4095) + length - 1) >> 6, 63)
+  const width = last - first + 1
   return ((width == 64 ? 0 : (1 as u64) << (width as u64)) - 1) << (first as u64)
 }
 

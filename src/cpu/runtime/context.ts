@@ -1,7 +1,7 @@
 // Which TLB set and target table the running code uses: it depends on privilege, SMAP and alignment checking.
 
 import * as L from '../layout'
-import { cpl, cr0, CR0_AM, cr4, CR4_SMAP, RFLAGS_AC, systemFlags } from './state'
+import { CR0_AM, CR4_SMAP, cpl, cr0, cr4, RFLAGS_AC, systemFlags } from './state'
 
 export function currentContext(): u32 {
   const ac = (systemFlags() & RFLAGS_AC) != 0

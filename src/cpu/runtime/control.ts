@@ -4,21 +4,21 @@
 import * as L from '../layout'
 import { probeWrite, readData, writeData } from './access'
 import { contextChanged } from './context'
-import { privileged, setAccessCheck } from './flags'
 import { raiseDebug } from './event'
+import { privileged, setAccessCheck } from './flags'
 import {
-  accessRightsOf,
   AR_L,
   AR_P,
+  accessRightsOf,
   baseOf,
   isNull,
   limitOf,
   readDescriptor,
   readDescriptorHigh,
-  setDescriptorType,
   SYSTEM_BUSY_TSS,
   SYSTEM_LDT,
   SYSTEM_TSS,
+  setDescriptorType,
   updateBreakpoints,
   updateMode,
   writeNull,
@@ -26,25 +26,25 @@ import {
 } from './segment'
 import {
   attend,
-  complete,
-  cpl,
-  cr0,
   CR0_CD,
   CR0_ET,
   CR0_NW,
   CR0_PE,
   CR0_PG,
   CR0_TS,
-  cr4,
   CR4_DE,
   CR4_OSXSAVE,
   CR4_PAE,
   CR4_PCE,
   CR4_TSD,
   CR4_UMIP,
-  efer,
+  complete,
+  cpl,
+  cr0,
+  cr4,
   EFER_LMA,
   EFER_LME,
+  efer,
   exit,
   fault,
   faulted,

@@ -4,9 +4,21 @@ import * as L from '../layout'
 import { codeMode, dropTrace, findRecord } from './code'
 import { contextBase, currentContext } from './context'
 import { deliverPending, raiseDebug } from './event'
-import { EXECUTE } from './physical'
 import { translate } from './paging'
-import { attend, exit, EXIT_REASON_INT_WINDOW, faulted, gp0, isCanonical, RFLAGS_IF, RFLAGS_RF, RFLAGS_TF, systemFlags, unattend } from './state'
+import { EXECUTE } from './physical'
+import {
+  attend,
+  EXIT_REASON_INT_WINDOW,
+  exit,
+  faulted,
+  gp0,
+  isCanonical,
+  RFLAGS_IF,
+  RFLAGS_RF,
+  RFLAGS_TF,
+  systemFlags,
+  unattend,
+} from './state'
 import { tlbEntry } from './tlb'
 import { anyBreakpoint, instructionBreaks } from './watch'
 

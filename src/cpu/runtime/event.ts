@@ -4,12 +4,12 @@ import * as L from '../layout'
 import { pushFrame, readSystem } from './access'
 import { readRflags, writeRflags } from './flags'
 import {
-  accessRightsOf,
   AR_DB,
   AR_L,
   AR_P,
   AR_S,
   AR_UNUSABLE,
+  accessRightsOf,
   dplOf,
   isNull,
   readDescriptor,
@@ -98,7 +98,9 @@ function escalate(first: u32): bool {
     exit(EXIT_REASON_TRIPLE_FAULT)
     return false
   }
-  const double = contributory(first) ? contributory(second) : first == VECTOR_PF && (contributory(second) || second == VECTOR_PF)
+  const double = contributory(first)
+    ? contributory(second)
+    : first == VECTOR_PF && (contributory(second) || second == VECTOR_PF)
   if (double) fault(VECTOR_DF, 0)
   return true
 }
@@ -268,4 +270,3 @@ export function externalInterrupt(vector: u32): void {
   resume = false
   deliver(vector, false, 0, EXTERNAL, load<u64>(L.RIP))
 }
-

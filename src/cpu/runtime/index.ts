@@ -2,12 +2,20 @@
 // own, which shares the VM's memory with the generated interpreter and exports what that and the monitor call.
 
 import * as L from '../layout'
-import { contextChanged } from './context'
 import { dropPage, pageEntry } from './code'
+import { contextChanged } from './context'
 import { flushTlb } from './tlb'
 
 export { modifyCommit, modifyMiss, readMiss, writeMiss } from './access'
-export { crc32c, divideSigned, divideUnsigned, multiplyHighSigned, multiplyHighUnsigned, pdep, pext } from './arithmetic'
+export {
+  crc32c,
+  divideSigned,
+  divideUnsigned,
+  multiplyHighSigned,
+  multiplyHighUnsigned,
+  pdep,
+  pext,
+} from './arithmetic'
 export { allocateTrace, codeWritten, enterTrace, markCode, trackSecondPage } from './code'
 export * from './control'
 export { advance, crossPage, fetchNextPage, next, staleRecord, sync } from './dispatch'
@@ -27,7 +35,7 @@ export {
   verifyWrite,
   writeSegmentBase,
 } from './segment'
-export { compareExchange16, compareExchange8, enter, probeStack } from './stack'
+export { compareExchange8, compareExchange16, enter, probeStack } from './stack'
 export { stringCompare, stringLoad, stringMove, stringScan, stringStore } from './string'
 export { swapGs, systemCall, systemEnter, systemExit, systemReturn } from './syscall'
 export { farCall, farJump, farReturn, interruptReturn, loadFarPointer, popFlags } from './transfer'

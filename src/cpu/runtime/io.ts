@@ -4,8 +4,8 @@
 
 import * as L from '../layout'
 import { probeWrite, readData, readSystem, writeData } from './access'
-import { addressMask, moveIndex, setIndex } from './string'
 import { clearFault, complete, cpl, exit, faulted, gp0, RFLAGS_IOPL, systemFlags } from './state'
+import { addressMask, moveIndex, setIndex } from './string'
 
 const REASON_IO: u32 = 30
 const TSS_BITMAP: u32 = 0x66

@@ -4,23 +4,10 @@
 // so that a faulting access leaves the tables alone.
 
 import * as L from '../layout'
+import { isRam, pageEntry } from './code'
 import { contextBase, currentContext, systemContext } from './context'
-import { pageEntry, isRam } from './code'
 import { EXECUTE, eptAllows, eptDenied, hostOf, READ, readPhysical64, WRITE, writePhysical64 } from './physical'
-import {
-  count,
-  cr0,
-  CR0_PG,
-  CR0_WP,
-  cr4,
-  CR4_PGE,
-  CR4_SMEP,
-  efer,
-  EFER_NXE,
-  fault,
-  faulted,
-  VECTOR_PF,
-} from './state'
+import { CR0_PG, CR0_WP, CR4_PGE, CR4_SMEP, count, cr0, cr4, EFER_NXE, efer, fault, faulted, VECTOR_PF } from './state'
 import { tlbEntry } from './tlb'
 import { pageWatched } from './watch'
 
@@ -85,7 +72,7 @@ function walk(linear: u64, access: u32, user: bool): bool {
   let rights: u64 = RW | US | NX
   let shift: u64 = 39
   let level: u32 = 3
-  while (true) {
+  while (shift >= 12) {
     const gpa = table + (((linear >> shift) & 511) << 3)
     const entry = readPhysical64(gpa)
     if (faulted()) return false
@@ -215,7 +202,7 @@ export function lookUp(linear: u64): u64 {
   if ((cr0() & CR0_PG) == 0) return linear
   let table = load<u64>(L.CR3) & ADDRESS
   let shift: u64 = 39
-  while (true) {
+  while (shift >= 12) {
     const host = hostOf(table + (((linear >> shift) & 511) << 3))
     const entry = load<u64>(host)
     if ((entry & P) == 0 || !isRam(host)) return 0xffffffffffffffff
@@ -226,5 +213,5 @@ export function lookUp(linear: u64): u64 {
     table = entry & ADDRESS
     shift -= 9
   }
-  return 0
+  return 0xffffffffffffffff
 }

@@ -11,10 +11,11 @@ import {
   attend,
   complete,
   cpl,
-  efer,
   EFER_LMA,
+  efer,
   fault,
   faulted,
+  faultPlain,
   gp0,
   isCanonical,
   segmentSelector,
@@ -22,7 +23,6 @@ import {
   VECTOR_NP,
   VECTOR_SS,
   VECTOR_UD,
-  faultPlain,
 } from './state'
 import { flushTargets, flushTlb } from './tlb'
 

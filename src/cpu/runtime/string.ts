@@ -6,10 +6,9 @@
 // element goes the slow way, which fills the TLB.
 
 import * as L from '../layout'
-import { readData, writeData } from './access'
-import { currentContext, contextBase } from './context'
+import { loadSized, readData, writeData } from './access'
+import { contextBase, currentContext } from './context'
 import { faulted, RFLAGS_DF, systemFlags } from './state'
-import { loadSized } from './access'
 import { tlbEntry } from './tlb'
 import { anyBreakpoint } from './watch'
 

@@ -5,7 +5,19 @@ import * as L from '../layout'
 import { setCpl } from './context'
 import { readRflags, writeRflags } from './flags'
 import { updateMode, writeSegment } from './segment'
-import { complete, cpl, efer, EFER_SCE, faultPlain, gp0, RFLAGS_IF, RFLAGS_RF, RFLAGS_TF, systemFlags, VECTOR_UD } from './state'
+import {
+  complete,
+  cpl,
+  EFER_SCE,
+  efer,
+  faultPlain,
+  gp0,
+  RFLAGS_IF,
+  RFLAGS_RF,
+  RFLAGS_TF,
+  systemFlags,
+  VECTOR_UD,
+} from './state'
 
 const CODE_64: u32 = 0xa09b
 const CODE_32: u32 = 0xc09b

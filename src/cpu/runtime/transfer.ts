@@ -5,20 +5,20 @@ import * as L from '../layout'
 import { pushFrame, readData, readSystem } from './access'
 import { readRflags, writeRflags } from './flags'
 import {
-  accessRightsOf,
   AR_DB,
   AR_L,
   AR_P,
   AR_S,
   AR_UNUSABLE,
+  accessRightsOf,
   dplOf,
   isNull,
   limitOf,
   loadSegment,
   readDescriptor,
   readDescriptorHigh,
-  setDescriptorType,
   SYSTEM_CALL_GATE,
+  setDescriptorType,
   TYPE_ACCESSED,
   TYPE_CODE,
   TYPE_CONFORMING,

@@ -13,22 +13,30 @@ export type Type = 'i32' | 'i64'
 
 const BINARYEN_TYPE = { i32: binaryen.i32, i64: binaryen.i64 } as const
 
+/** Binaryen's accessors to load nodes, which its type declarations leave out. */
+const LOAD = (binaryen as unknown as { Load: { setSigned(expression: number, signed: boolean): void } }).Load
+
 export class Value {
   #expression: number
   readonly #local: number
   readonly #module: binaryen.Module
 
+  readonly type: Type
+  /** The value, as an unsigned number of its type, when it is known now. */
+  readonly constant: bigint | undefined
+
   private constructor(
     module: binaryen.Module,
-    readonly type: Type,
+    type: Type,
     expression: number,
     local: number,
-    /** The value, as an unsigned number of its type, when it is known now. */
-    readonly constant: bigint | undefined,
+    constant: bigint | undefined,
   ) {
     this.#module = module
+    this.type = type
     this.#expression = expression
     this.#local = local
+    this.constant = constant
   }
 
   static constant(module: binaryen.Module, type: Type, value: bigint): Value {
@@ -228,7 +236,7 @@ export class Emitter {
       else {
         expression = m.i32.load(offset, 1, pointer)
         // Binaryen 132 marks i32.load as signed and then turns i64.extend_u(i32.load) into i64.load32_s.
-        binaryen.Load.setSigned(expression, false)
+        LOAD.setSigned(expression, false)
       }
     } else if (bytes === 1) expression = m.i64.load8_u(offset, 1, pointer)
     else if (bytes === 2) expression = m.i64.load16_u(offset, 1, pointer)
