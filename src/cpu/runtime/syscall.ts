@@ -91,9 +91,14 @@ export function systemEnter(_size: u32): void {
 }
 
 export function systemExit(size: u32): void {
+  // The privilege check comes first, on AMD processors, too.
+  if (cpl() != 0) {
+    gp0()
+    return
+  }
   if (!sysenterExists()) return
   const selector = (load<u32>(L.SYSENTER_CS) as u32) & 0xfffc
-  if (selector == 0 || cpl() != 0) {
+  if (selector == 0) {
     gp0()
     return
   }
