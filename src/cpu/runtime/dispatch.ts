@@ -104,6 +104,7 @@ export function next(): u32 {
     const record = resolve()
     if (record != 0) return record
   }
+  if (load<u32>(L.EXIT_REASON) != L.EXIT_DECODE) stopStepping()
   return 0
 }
 
@@ -153,12 +154,18 @@ function beginStep(bits: u32): void {
   store<u32>(L.STEPPING, bits | L.STEP_ONE)
 }
 
-// After a step: the budget is whole again, and single-step and data breakpoint traps are due.
+// The budget is whole again.
+function stopStepping(): void {
+  if (load<u32>(L.STEPPING) == 0) return
+  store<i32>(L.BUDGET, load<i32>(L.BUDGET) + load<i32>(L.HELD_BUDGET))
+  store<u32>(L.STEPPING, 0)
+}
+
+// After a step: single-step and data breakpoint traps are due.
 function endStep(): void {
   const stepping = load<u32>(L.STEPPING)
   if (stepping == 0) return
-  store<i32>(L.BUDGET, load<i32>(L.BUDGET) + load<i32>(L.HELD_BUDGET))
-  store<u32>(L.STEPPING, 0)
+  stopStepping()
   if (load<i32>(L.FAULT_VECTOR) >= 0) {
     // What was noted of an instruction that did not complete is void.
     store<u32>(L.PENDING_DB, 0)
