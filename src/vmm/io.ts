@@ -47,10 +47,7 @@ export function handleIo(vcpu: Vcpu): boolean {
  * monitor merges into the EAX that vei_data showed it); the element of an INS goes to memory as it is.
  */
 export function completeIn(vcpu: Vcpu, data: number): void {
-  const { cpu } = vcpu
-  const pending = cpu.readU32(L.IO_PENDING)
-  if (pending === L.IO_TO_RAX) cpu.writeU64(L.RAX, BigInt(data >>> 0))
-  else if (pending === L.IO_TO_MEMORY) cpu.completeIn(data)
+  vcpu.cpu.completeIn(data)
 }
 
 /** Nobody answers at this port: every data line reads one. */

@@ -72,7 +72,7 @@ function prepareEntry(vcpu: Vcpu): boolean {
   if (!deliver(vcpu)) return false
   const waiting = vcpu.heldInterrupts.length > 0
   const interruptFlag = (cpu.readU32(L.RFLAGS) & RFLAGS_IF) !== 0
-  cpu.interruptWindow = waiting ? !takesInterrupt(cpu) : vcpu.vc_intr !== 0 && !interruptFlag
+  cpu.interruptWindow = waiting || (vcpu.vc_intr !== 0 && !interruptFlag)
   return true
 }
 
@@ -87,7 +87,6 @@ function deliver(vcpu: Vcpu): boolean {
   }
   const [vector] = vcpu.heldInterrupts
   if (vector === undefined || !vcpu.interruptFlag || !takesInterrupt(cpu)) return true
-  cpu.writeU32(L.EXIT_REASON, L.EXIT_NONE)
   cpu.interrupt(vector)
   if (cpu.readU32(L.EXIT_REASON) !== L.EXIT_NONE) return false
   vcpu.heldInterrupts.shift()

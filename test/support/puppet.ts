@@ -90,7 +90,8 @@ export class Puppet implements Processor {
   }
 
   completeIn(value: number): void {
-    this.log.push(`completeIn ${value}`)
+    if (this.readU32(L.IO_PENDING) === L.IO_TO_RAX) this.writeU64(L.RAX, BigInt(value >>> 0))
+    else if (this.readU32(L.IO_PENDING) === L.IO_TO_MEMORY) this.log.push(`completeIn ${value}`)
   }
 
   raise(vector: number, errorCode = -1): void {
@@ -100,6 +101,7 @@ export class Puppet implements Processor {
 
   interrupt(vector: number): void {
     this.log.push(`interrupt ${vector}`)
+    this.writeU32(L.EXIT_REASON, L.EXIT_NONE)
     this.rflags &= ~0x200n
   }
 

@@ -1,0 +1,34 @@
+/** Files of the package and of the user. */
+import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+
+/** The same distance from src/node and from dist/node. */
+const PACKAGE = new URL('../../', import.meta.url)
+
+/** The guest that comes with the package; see guests/README.md. */
+export const BUILTIN_GUEST = fileURLToPath(new URL('guests/images/guest64.elf', PACKAGE))
+
+export function packageVersion(): string {
+  const { version } = JSON.parse(readFileSync(new URL('package.json', PACKAGE), 'utf8')) as { version: string }
+  return version
+}
+
+/** @throws Error whose message says which file, and why not */
+export function readImage(path: string): Uint8Array {
+  try {
+    return readFileSync(path)
+  } catch (error) {
+    throw new Error(`${path}: ${reasonOf(error)}`, { cause: error })
+  }
+}
+
+const REASONS: Readonly<Record<string, string>> = {
+  ENOENT: 'No such file or directory',
+  EACCES: 'Permission denied',
+  EISDIR: 'Is a directory',
+}
+
+function reasonOf(error: unknown): string {
+  const { code, message } = error as NodeJS.ErrnoException
+  return REASONS[code ?? ''] ?? message
+}

@@ -1,0 +1,125 @@
+/**
+ * The command line of vmctl(8), as far as there is something behind it. Commands may be abbreviated as long as they stay
+ * unambiguous, as in vmctl(8); options that name what is still to come are known, and refused in words.
+ */
+import { Command } from 'commander'
+import { packageVersion } from '../node/files.ts'
+import { VMM_MAX_NAME_LEN } from '../vmm/index.ts'
+import { VmctlError } from './error.ts'
+import { EXIT_STATUS_HELP } from './exit-status.ts'
+import { parseMemorySize } from './size.ts'
+import { type StartOptions, start } from './start.ts'
+
+const START_HELP = `
+The kernel is ELF (64-bit or 32-bit) or multiboot 1. It gets COM1 on stdin and stdout; nothing else is printed
+there. On a terminal every key goes to the guest, and ~. at the beginning of a line leaves.
+${EXIT_STATUS_HELP}
+
+Examples:
+  vmctl start -c guest                 the built-in guest; on a terminal it offers a shell
+  vmctl start -c --append 'nocheck run=fib' --stats guest
+  vmctl start -c -m 64M -b kernel.elf test`
+
+/** The options of start, as commander hands them over. */
+interface StartFlags {
+  readonly c?: true
+  readonly m: string
+  readonly b?: string
+  readonly i?: string
+  readonly d?: string
+  readonly r?: string
+  readonly initrd?: string
+  readonly append: string
+  readonly engine: string
+  readonly stats?: true
+  readonly json?: true
+}
+
+/** Options whose devices or loaders do not exist yet. */
+const TO_COME = [
+  ['i', '-i', 'network interfaces'],
+  ['d', '-d', 'disks'],
+  ['r', '-r', 'CD-ROMs'],
+  ['initrd', '--initrd', 'initial RAM disks'],
+] as const
+
+const ENGINES_TO_COME = ['translator', 'both']
+
+/** Parses and runs a command line. Returns the exit status. @throws VmctlError, CommanderError */
+export async function runCommand(args: readonly string[]): Promise<number> {
+  let status = 0
+  const program = new Command('vmctl')
+    .description('control virtual machines, after vmctl(8)')
+    .usage('command [arg ...]')
+    .version(packageVersion(), '--version', 'print the version')
+    .helpOption('-h, --help', 'print help')
+    .addHelpText('after', EXIT_STATUS_HELP)
+  describeStart(program.command('start')).action(async (name: string, flags: StartFlags) => {
+    status = await start(startOptions(name, flags))
+  })
+  for (const command of [program, ...program.commands]) {
+    command.exitOverride().configureOutput({ outputError: () => {} })
+  }
+  await program.parseAsync(args, { from: 'user' })
+  return status
+}
+
+/** The full names of commands, for abbreviations. */
+const COMMANDS = ['start', 'help']
+
+/** A unique beginning of a command's name stands for the command. @throws VmctlError */
+export function expandCommand(args: readonly string[]): string[] {
+  const [first, ...rest] = args
+  if (first === undefined || first.startsWith('-')) return [...args]
+  const matches = COMMANDS.filter((name) => name.startsWith(first))
+  if (matches.length > 1) throw new VmctlError(`ambiguous argument: ${first}`)
+  if (matches[0] === undefined) throw new VmctlError(`unknown argument: ${first} (vmctl --help lists the commands)`)
+  return [matches[0], ...rest]
+}
+
+function describeStart(command: Command): Command {
+  return command
+    .description('start a VM')
+    .argument('<name>', 'name of the VM')
+    .option('-c', 'connect to the console: run in the foreground')
+    .option('-m <size>', 'memory, like 64M or 1G', '512M')
+    .option('-b <path>', 'kernel to boot (default: the built-in guest)')
+    .option('-i <count>', 'network interfaces (to come)')
+    .option('-d <disk>', 'disk image (to come)')
+    .option('-r <iso>', 'CD image (to come)')
+    .option('--initrd <path>', 'initial RAM disk (to come)')
+    .option('--append <words>', "the kernel's command line", '')
+    .option('--engine <engine>', 'interpreter (to come: translator, both)', 'interpreter')
+    .option('--stats', 'at the end, print what the run has cost to stderr')
+    .option('--json', 'the same, as one JSON object')
+    .helpOption('-h, --help', 'print help')
+    .addHelpText('after', START_HELP)
+}
+
+function startOptions(name: string, flags: StartFlags): StartOptions {
+  checkName(name)
+  for (const [key, option, what] of TO_COME) {
+    if (flags[key] !== undefined) throw new VmctlError(`${option}: ${what} are not there yet`)
+  }
+  if (ENGINES_TO_COME.includes(flags.engine)) throw new VmctlError(`--engine ${flags.engine}: not there yet`)
+  if (flags.engine !== 'interpreter') throw new VmctlError(`--engine ${flags.engine}: there is no such engine`)
+  if (!flags.c) throw new VmctlError('VMs in the background are not there yet: give -c to stay on the console')
+  return {
+    name,
+    memory: memorySize(flags.m),
+    kernel: flags.b,
+    commandLine: flags.append,
+    statistics: flags.json ? 'json' : flags.stats ? 'text' : 'none',
+  }
+}
+
+function memorySize(text: string): number {
+  const { bytes, megabytes, rounded } = parseMemorySize(text)
+  if (rounded) process.stderr.write(`vmctl: start: size rounded to ${megabytes} megabytes\n`)
+  return bytes
+}
+
+function checkName(name: string): void {
+  if (name.length >= VMM_MAX_NAME_LEN) throw new VmctlError('vm name too long')
+  if (!/^[a-z0-9][a-z0-9._-]*$/i.test(name)) throw new VmctlError(`invalid VM name: ${name}`)
+}

@@ -1,0 +1,65 @@
+/** --stats: what a run has cost, for people or, with --json, for programs. */
+import type { Outcome, Statistics } from '../vmd/index.ts'
+
+export interface Run {
+  readonly name: string
+  /** Path of the boot image, and what it turned out to be. */
+  readonly kernel: string
+  readonly format: string
+  /** Bytes. */
+  readonly memory: number
+  readonly outcome: Outcome
+  readonly seconds: number
+  readonly statistics: Statistics
+}
+
+/** A table of two columns. */
+export function formatText(run: Run): string {
+  const { statistics, seconds, outcome } = run
+  const exits = Object.entries(statistics.exits).sort(([, a], [, b]) => b - a)
+  const total = exits.reduce((sum, [, count]) => sum + count, 0)
+  const rows: [string, string][] = [
+    ['ended', describe(outcome)],
+    ['instructions', grouped(Number(statistics.instructions))],
+    ['wall time', `${seconds.toFixed(3)} s`],
+    ['speed', `${mips(run).toFixed(1)} MIPS`],
+    ['exits', grouped(total)],
+    ...exits.map(([name, count]): [string, string] => [`  ${name}`, grouped(count)]),
+    ['console', `${grouped(statistics.consoleIn)} bytes in, ${grouped(statistics.consoleOut)} out`],
+  ]
+  return `${rows.map(([label, value]) => `  ${label.padEnd(14)}${value}`).join('\n')}\n`
+}
+
+/** One object on one line. */
+export function formatJson(run: Run): string {
+  const { name, kernel, format, memory, outcome, seconds, statistics } = run
+  const { instructions, ...counters } = statistics
+  const object = {
+    name,
+    kernel,
+    format,
+    memory,
+    ...outcome,
+    seconds: rounded(seconds, 6),
+    instructions: Number(instructions),
+    mips: rounded(mips(run), 3),
+    ...counters,
+  }
+  return `${JSON.stringify(object)}\n`
+}
+
+function describe({ reason, status }: Outcome): string {
+  return reason === 'poweroff' ? `powered off with status ${status}` : reason
+}
+
+function mips({ statistics, seconds }: Run): number {
+  return seconds > 0 ? Number(statistics.instructions) / seconds / 1e6 : 0
+}
+
+function grouped(value: number): string {
+  return value.toLocaleString('en-US')
+}
+
+function rounded(value: number, digits: number): number {
+  return Number(value.toFixed(digits))
+}

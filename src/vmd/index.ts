@@ -1,0 +1,7 @@
+/** vmd(8) as a library: machines that boot kernels, on top of vmm(4). */
+export { EXIT_PORT } from './devices/exit-port.ts'
+export type { Host } from './host.ts'
+export { LoaderError } from './loader/index.ts'
+export { Machine, type MachineConfig, type Statistics } from './machine.ts'
+export { GB, KB, MB } from './memory-map.ts'
+export type { Outcome } from './vcpu.ts'
