@@ -85,6 +85,6 @@ void registers_print(void)
 	print("  r9  %016lx  r10 %016lx  r11 %016lx  r12 %016lx\n", f->r9, f->r10, f->r11, f->r12);
 	print("  r13 %016lx  r14 %016lx  r15 %016lx\n", f->r13, f->r14, f->r15);
 	print("  cr0 %016lx  cr2 %016lx  cr3 %016lx  cr4 %016lx\n", read_cr0(), last_trap.cr2, read_cr3(), read_cr4());
-	print("  dr6 %016lx  dr7 %016lx  efer %015lx\n", last_trap.dr6, read_dr7(), read_msr(IA32_EFER));
+	print("  dr6 %016lx  dr7 %016lx  efer %016lx\n", last_trap.dr6, read_dr7(), read_msr(IA32_EFER));
 	print_tables();
 }

@@ -1,0 +1,118 @@
+/**
+ * Random code in ring 0 and in ring 3 (fuzz/random-code.ts). FUZZ_INSTRUCTIONS says how many instructions each ring runs,
+ * FUZZ_SEED which seed to begin with; a failure names the seed that brings it back.
+ */
+import { spawn } from 'node:child_process'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import * as L from '../src/cpu/layout.ts'
+import { VM_EXIT_NONE, VMX_EXIT } from '../src/vmm/index.ts'
+import { KNOWN_ENCODINGS, randomInstruction } from './fuzz/instructions.ts'
+import { Invariants } from './fuzz/invariants.ts'
+import { type Ring, randomProgram } from './fuzz/machine.ts'
+import { Random } from './fuzz/random.ts'
+import { ERROR_EXIT, EVENT_INTERVAL, FuzzMachine } from './fuzz/random-code.ts'
+
+const INSTRUCTIONS = Number(process.env.FUZZ_INSTRUCTIONS ?? 1_000_000)
+const SEED = Number(process.env.FUZZ_SEED ?? 1)
+/** A program takes about 10 ms. Without a new one for this long, RUN does not come back. */
+const HANG_MS = 120_000
+
+interface Totals {
+  readonly programs: number
+  readonly instructions: number
+  readonly exits: readonly (readonly [reason: number, count: number])[]
+}
+
+function runFuzz(ring: Ring): Promise<Totals> {
+  const file = fileURLToPath(new URL('fuzz/child.ts', import.meta.url))
+  const argv = ['--import', 'tsx', file, ring, SEED, INSTRUCTIONS].map(String)
+  const child = spawn(process.execPath, argv, { stdio: ['ignore', 'pipe', 'pipe'] })
+  let last = ''
+  let trouble = ''
+  const hang = setTimeout(() => {
+    trouble += `nothing has happened for ${HANG_MS / 1000} s`
+    child.kill('SIGKILL')
+  }, HANG_MS)
+  createInterface(child.stdout).on('line', (line) => {
+    last = line
+    hang.refresh()
+  })
+  child.stderr.on('data', (text) => (trouble += text))
+  return new Promise((resolve, reject) => {
+    child.on('close', (status) => {
+      clearTimeout(hang)
+      if (status === 0) resolve(JSON.parse(last) as Totals)
+      else reject(new Error(`ring ${ring}, FUZZ_SEED=${last}: ${trouble}`))
+    })
+  })
+}
+
+for (const ring of [0, 3] as const) {
+  test(`ring ${ring}`, async () => {
+    const totals = await runFuzz(ring)
+    assert.ok(totals.instructions >= INSTRUCTIONS)
+    // Programs do get somewhere, and they do leave the guest in the ways that they are meant to.
+    const average = totals.instructions / totals.programs
+    assert.ok(average > 500, `${average} instructions a program`)
+    if (totals.programs < 100) return
+    const exits = new Map(totals.exits)
+    for (const reason of [VM_EXIT_NONE, VMX_EXIT.IO, VMX_EXIT.HLT, VMX_EXIT.TRIPLE_FAULT, ERROR_EXIT]) {
+      assert.ok(exits.has(reason), `no exit ${reason} among ${[...exits.keys()]}`)
+    }
+  })
+}
+
+test('the generator knows the integer instructions and gives the same for the same seed', () => {
+  assert.ok(KNOWN_ENCODINGS > 400, String(KNOWN_ENCODINGS))
+  const some = (seed: number): number[] => {
+    const random = new Random(seed)
+    return Array.from({ length: 100 }, () => randomInstruction(random)).flat()
+  }
+  assert.equal(some(1), some(1))
+  assert.not.equal(some(1), some(2))
+})
+
+/** A VM that has run a program, and its invariants. */
+function used(): { machine: FuzzMachine; invariants: Invariants } {
+  const machine = new FuzzMachine(EVENT_INTERVAL)
+  const random = new Random(3)
+  machine.run(randomProgram(random, 3, true), random)
+  return { machine, invariants: new Invariants(machine.cpu) }
+}
+
+function breaks(change: (machine: FuzzMachine) => void, expected: RegExp): void {
+  const { machine, invariants } = used()
+  assert.equal(invariants.check(), [])
+  change(machine)
+  assert.match(invariants.check().join('\n'), expected)
+}
+
+function firstTag(machine: FuzzMachine, tag: number): number {
+  for (let slot = 0; slot < L.TLB_ENTRIES * L.CONTEXTS; slot++) {
+    const entry = L.TLB + slot * L.TLB_ENTRY_SIZE
+    if (((machine.cpu.readU32(entry + tag) >>> 12) & 1023) === (slot & 1023)) return entry
+  }
+  throw new Error('the TLB is empty')
+}
+
+test('a TLB entry that leads outside of guest RAM is noticed', () => {
+  breaks(({ cpu }) => cpu.writeU32(L.OPEN_BUS + 100, 0), /open bus page changed/)
+  breaks((machine) => {
+    const entry = firstTag(machine, L.TLB_READ)
+    machine.cpu.writeU32(entry + L.TLB_ADDEND, machine.cpu.readU32(entry + L.TLB_ADDEND) - 0x10000000)
+  }, /outside of guest RAM/)
+})
+
+test('a record that is not what memory holds is noticed', () => {
+  breaks(({ cpu }) => {
+    const ram = cpu.bytes.subarray(cpu.hostOf(0x10000), cpu.hostOf(0x12000))
+    ram.forEach((byte, at) => {
+      ram[at] = byte ^ 0x28
+    })
+  }, /record/)
+})
+
+test.run()

@@ -1,0 +1,182 @@
+/** What must hold of a VM's memory whatever the guest did: a guest can not reach anything but its own RAM. */
+import type { Cpu } from '../../src/cpu/cpu.ts'
+import { Decoder } from '../../src/cpu/decoder/decoder.ts'
+import { DecodeStatus, Instruction } from '../../src/cpu/decoder/instruction.ts'
+import { operationOf } from '../../src/cpu/interpreter/operations.ts'
+import * as R from '../../src/cpu/interpreter/record.ts'
+import * as L from '../../src/cpu/layout.ts'
+
+const PAGE = 4096
+const NO_RIP = 0x80000000
+const KNOWN_PAGE_FLAGS = L.PAGE_DENY_ALL | L.PAGE_HAS_CODE | L.PAGE_TOUCHED
+
+/** Spans that nothing writes after the VM was made, as [start, end, what]. */
+function constantSpans(cpu: Cpu): [number, number, string][] {
+  const pagesEnd = L.PAGES + (((cpu.readU32(L.RAM_END) - cpu.readU32(L.RAM_START)) >>> 12) << L.PAGE_SIZE_LOG2)
+  return [
+    [0, L.GPR, 'the null page'],
+    [L.ZERO, L.ZERO + 8, 'the zero slot'],
+    [L.CR4_ALLOWED, L.RECORD_NEXT, 'the ranges and allowed bits'],
+    [L.RECORD_END, L.FETCH_HOST, 'the map'],
+    [L.RAM_END, L.RAM_END + 4, 'the end of RAM'],
+    [L.MXCSR + 4, L.TLB, 'the rest of the state'],
+    [L.OPEN_BUS, L.OPEN_BUS + PAGE, 'the open bus page'],
+    [L.OPEN_BUS + PAGE, L.SCRATCH_PAGE, 'the gap behind the open bus page'],
+    [L.SCRATCH_PAGE + PAGE, L.RECORDS, 'the gap behind the scratch page'],
+    [pagesEnd, cpu.readU32(L.RAM_START), 'the gap before RAM'],
+    [cpu.readU32(L.RAM_END), cpu.bytes.length, 'what lies behind RAM'],
+  ]
+}
+
+export class Invariants {
+  readonly #cpu: Cpu
+  readonly #u32: Uint32Array
+  readonly #ramStart: number
+  readonly #ramEnd: number
+  readonly #constants: { start: number; bytes: Uint8Array; what: string }[]
+  readonly #decoder = new Decoder(64)
+  readonly #instruction = new Instruction()
+
+  /** To be made with the VM, before the guest runs. */
+  constructor(cpu: Cpu) {
+    this.#cpu = cpu
+    this.#u32 = new Uint32Array(cpu.bytes.buffer)
+    this.#ramStart = cpu.readU32(L.RAM_START)
+    this.#ramEnd = cpu.readU32(L.RAM_END) >>> 0
+    this.#constants = constantSpans(cpu).map(([start, end, what]) => ({
+      start,
+      bytes: cpu.bytes.slice(start, end),
+      what,
+    }))
+  }
+
+  /** What is broken, in words. */
+  check(): string[] {
+    return [
+      ...this.#changedConstants(),
+      ...this.#tlb(),
+      ...this.#pages(),
+      ...this.#targets(),
+      ...this.#code(),
+      ...this.#state(),
+    ]
+  }
+
+  #word(at: number): number {
+    return this.#u32[at >>> 2] as number
+  }
+
+  #inRam(host: number): boolean {
+    return host >= this.#ramStart && host < this.#ramEnd
+  }
+
+  #pageFlags(host: number): number {
+    return this.#word(L.PAGES + (((host - this.#ramStart) >>> 12) << L.PAGE_SIZE_LOG2) + L.PAGE_FLAGS)
+  }
+
+  /** A record in the part of the arena that is in use. */
+  #isRecord(at: number): boolean {
+    return at >= L.RECORDS && at < this.#word(L.RECORD_NEXT) && at % R.RECORD_SIZE === 0
+  }
+
+  #changedConstants(): string[] {
+    const { bytes } = this.#cpu
+    return this.#constants
+      .filter(({ start, bytes: before }) => Buffer.compare(bytes.subarray(start, start + before.length), before) !== 0)
+      .map(({ what }) => `${what} changed`)
+  }
+
+  #tlb(): string[] {
+    const broken: string[] = []
+    for (let entry = L.TLB; entry < L.TLB + L.CONTEXTS * L.TLB_SET_SIZE; entry += L.TLB_ENTRY_SIZE) {
+      const slot = ((entry - L.TLB) / L.TLB_ENTRY_SIZE) & (L.TLB_ENTRIES - 1)
+      for (const tag of [L.TLB_READ, L.TLB_WRITE, L.TLB_EXECUTE]) {
+        const low = this.#word(entry + tag)
+        if (((low >>> 12) & (L.TLB_ENTRIES - 1)) !== slot) continue
+        const problem = this.#tlbTag(
+          tag,
+          low,
+          this.#word(entry + tag + 4) | 0,
+          (low + this.#word(entry + L.TLB_ADDEND)) >>> 0,
+        )
+        if (problem !== undefined) broken.push(`TLB entry 0x${entry.toString(16)}: ${problem}`)
+      }
+    }
+    return broken
+  }
+
+  #tlbTag(tag: number, low: number, high: number, host: number): string | undefined {
+    if ((low & (PAGE - 1)) !== 0 || host % PAGE !== 0) return 'is not of a page'
+    if ((high << 16) >> 16 !== high) return 'is of an address that is not canonical'
+    if (!this.#inRam(host)) {
+      if (tag === L.TLB_EXECUTE && host === L.OPEN_BUS) return undefined
+      return `leads to 0x${host.toString(16)}, outside of guest RAM`
+    }
+    const flags = this.#pageFlags(host)
+    const right = tag === L.TLB_READ ? L.PAGE_DENY_READ : tag === L.TLB_WRITE ? L.PAGE_DENY_WRITE : L.PAGE_DENY_EXECUTE
+    if ((flags & right) !== 0) return 'gives a right that the EPT denies'
+    if (tag === L.TLB_WRITE && (flags & L.PAGE_HAS_CODE) !== 0) return 'writes to a page of decoded code'
+    return undefined
+  }
+
+  #pages(): string[] {
+    const broken: string[] = []
+    for (let host = this.#ramStart; host < this.#ramEnd; host += PAGE) {
+      const entry = L.PAGES + (((host - this.#ramStart) >>> 12) << L.PAGE_SIZE_LOG2)
+      const traces = this.#word(entry + L.PAGE_TRACES)
+      const flags = this.#word(entry + L.PAGE_FLAGS)
+      if (traces !== 0 && !this.#isRecord(traces)) broken.push(`page 0x${host.toString(16)} lists a trace that is none`)
+      if (traces !== 0 && (flags & L.PAGE_HAS_CODE) === 0) broken.push(`page 0x${host.toString(16)} has unwatched code`)
+      if ((flags & ~KNOWN_PAGE_FLAGS) !== 0) broken.push(`page 0x${host.toString(16)} has flags ${flags.toString(16)}`)
+    }
+    return broken
+  }
+
+  #targets(): string[] {
+    const broken: string[] = []
+    for (let at = L.TARGETS; at < L.TARGETS + 2 * L.TARGET_SET_SIZE; at += L.TARGET_ENTRY_SIZE) {
+      if (this.#word(at + 4) === NO_RIP && this.#word(at) === 0) continue
+      if (!this.#isRecord(this.#word(at + L.TARGET_RECORD)))
+        broken.push(`target 0x${at.toString(16)} leads to no record`)
+    }
+    return broken
+  }
+
+  /** Every trace that can be found begins with the instruction that its address holds now. */
+  #code(): string[] {
+    const broken: string[] = []
+    for (let slot = L.CODE_HASH; slot < L.CODE_HASH + L.CODE_HASH_SIZE; slot += 8) {
+      const host = this.#word(slot)
+      if (host === 0) continue
+      const record = (this.#word(slot + 4) & ~31) >>> 0
+      const problem = this.#trace(host, record)
+      if (problem !== undefined) broken.push(`code at 0x${host.toString(16)}: ${problem}`)
+    }
+    return broken
+  }
+
+  #trace(host: number, record: number): string | undefined {
+    if (!this.#inRam(host) && (host & ~(PAGE - 1)) !== L.OPEN_BUS) return 'is not in guest RAM'
+    if (!this.#isRecord(record)) return 'has no record'
+    const op = this.#word(record) & 0xffff
+    if ([R.OP_STALE, R.OP_CROSS, R.OP_TOO_LONG].includes(op)) return undefined
+    const page = host & ~(PAGE - 1)
+    const status = this.#decoder.decode(this.#cpu.bytes, host, page + PAGE, this.#instruction)
+    const valid = status === DecodeStatus.ok && operationOf(this.#instruction) >= 0
+    if (!valid) return op === R.OP_UNDEFINED || op === R.OP_GOTO ? undefined : 'is no instruction, but has a record'
+    if (op === R.OP_ADDRESS) return undefined
+    const length = (this.#word(record + 12) >>> 16) & 15
+    if (op === operationOf(this.#instruction) && length === this.#instruction.length) return undefined
+    return `has the record of another instruction (${op}, ${length} bytes)`
+  }
+
+  #state(): string[] {
+    const broken: string[] = []
+    const next = this.#word(L.RECORD_NEXT)
+    if (next < L.RECORDS || next > this.#word(L.RECORD_END)) broken.push(`RECORD_NEXT is 0x${next.toString(16)}`)
+    if (this.#word(L.CPL) > 3) broken.push(`CPL is ${this.#word(L.CPL)}`)
+    const set = this.#word(L.TLB_BASE) - L.TLB
+    if (set % L.TLB_SET_SIZE !== 0 || set >= L.CONTEXTS * L.TLB_SET_SIZE) broken.push('TLB_BASE is no TLB set')
+    return broken
+  }
+}

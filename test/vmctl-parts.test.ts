@@ -1,0 +1,153 @@
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { EscapeFilter } from '../src/node/escape.ts'
+import { expandCommand, runCommand } from '../src/vmctl/commands.ts'
+import { exitStatus } from '../src/vmctl/exit-status.ts'
+import { formatJson, formatText, type Run } from '../src/vmctl/report.ts'
+import { parseMemorySize } from '../src/vmctl/size.ts'
+import { MB } from '../src/vmd/index.ts'
+
+/** What comes of keys typed in these pieces; '.' at the end when the connection was given up. */
+function typed(...pieces: string[]): string[] {
+  const filter = new EscapeFilter()
+  return pieces.map((piece) => {
+    const { data, disconnect } = filter.filter(Buffer.from(piece))
+    return Buffer.from(data).toString() + (disconnect ? ' <gone>' : '')
+  })
+}
+
+test('~. at the beginning of a line gives up the connection', () => {
+  assert.equal(typed('~.'), [' <gone>'])
+  assert.equal(typed('ls\r~.'), ['ls\r <gone>'])
+  assert.equal(typed('ls\r', '~', '.rest'), ['ls\r', '', ' <gone>'])
+  assert.equal(typed('ls\n~.'), ['ls\n <gone>'])
+})
+
+test('~ elsewhere is a ~', () => {
+  assert.equal(typed('a~.b'), ['a~.b'])
+  assert.equal(typed('~~.'), ['~.'])
+  assert.equal(typed('~', 'x'), ['', '~x'])
+  assert.equal(typed('~x~.'), ['~x~.'])
+  assert.equal(typed('~\r~.'), ['~\r <gone>'])
+})
+
+test('memory sizes', () => {
+  assert.equal(parseMemorySize('64M'), { bytes: 64 * MB, megabytes: 64, rounded: false })
+  assert.equal(parseMemorySize('1g'), { bytes: 1024 * MB, megabytes: 1024, rounded: false })
+  assert.is(parseMemorySize('1.5G').bytes, 1536 * MB)
+  assert.is(parseMemorySize('1048576').megabytes, 1)
+  assert.equal(parseMemorySize('2049K'), { bytes: 2 * MB, megabytes: 2, rounded: true })
+  for (const text of ['', 'M', '1T', '1MB', '-1M', '0x10M', '1e3M']) {
+    assert.throws(() => parseMemorySize(text), /invalid size/)
+  }
+  assert.throws(() => parseMemorySize('512'), /size must be at least one megabyte/)
+})
+
+test('commands may be abbreviated', () => {
+  assert.equal(expandCommand(['sta', '-c', 'x']), ['start', '-c', 'x'])
+  assert.equal(expandCommand(['--help']), ['--help'])
+  assert.throws(() => expandCommand(['destroy']), /unknown argument: destroy/)
+})
+
+async function refused(args: string[], message: RegExp): Promise<void> {
+  try {
+    await runCommand(['start', ...args])
+  } catch (error) {
+    assert.match((error as Error).message, message)
+    return
+  }
+  assert.unreachable(args.join(' '))
+}
+
+test('start refuses what it can not do', async () => {
+  await refused(['-c'], /missing required argument 'name'/)
+  await refused(['-c', 'x', 'y'], /too many arguments/)
+  await refused(['-c', '-m', '1T', 'x'], /^invalid size: 1T/)
+  await refused(['-c', '-m', '33G', 'x'], /33792 MB of memory: .* ends beyond 32 GB \(EINVAL\)/)
+  await refused(['-c', '-b', '/no/kernel', 'x'], /^\/no\/kernel: No such file or directory/)
+  await refused(['-c', '-b', import.meta.dirname, 'x'], /: Is a directory/)
+  await refused(['-c', '-b', import.meta.filename, 'x'], /the image is of no known format; expected an ELF/)
+  await refused(['-c', '.x'], /^invalid VM name: .x/)
+  await refused(['-c', 'x'.repeat(64)], /^vm name too long/)
+  await refused(['x'], /^VMs in the background are not there yet: give -c/)
+  await refused(['-c', '--engine', 'warp', 'x'], /there is no such engine/)
+})
+
+test('what is still to come is refused in words', async () => {
+  const cases = [
+    ['-d', 'disk'],
+    ['-r', 'iso'],
+    ['-i', '1'],
+    ['--initrd', 'file'],
+    ['--engine', 'translator'],
+    ['--engine', 'both'],
+  ] as const
+  for (const [option, value] of cases) {
+    await refused(['-c', option, value, 'x'], new RegExp(`^${option}.* not there yet`))
+  }
+})
+
+test('exit statuses', () => {
+  assert.is(exitStatus({ reason: 'poweroff', status: 0 }, undefined), 0)
+  assert.is(exitStatus({ reason: 'poweroff', status: 2 }, 'SIGINT'), 2, 'the guest was faster')
+  assert.is(exitStatus({ reason: 'poweroff', status: 255 }, undefined), 99)
+  assert.is(exitStatus({ reason: 'halt' }, undefined), 100)
+  assert.is(exitStatus({ reason: 'triple fault' }, undefined), 101)
+  assert.is(exitStatus({ reason: 'error' }, undefined), 102)
+  assert.is(exitStatus({ reason: 'interrupted' }, undefined), 130)
+  assert.is(exitStatus({ reason: 'interrupted' }, 'SIGTERM'), 143)
+})
+
+const RUN: Run = {
+  name: 'x',
+  kernel: '/k',
+  format: 'ELF64',
+  memory: 32 * MB,
+  outcome: { reason: 'poweroff', status: 0 },
+  seconds: 2,
+  statistics: {
+    instructions: 3_000_000n,
+    exits: { NONE: 1, IO: 12345 },
+    consoleIn: 3,
+    consoleOut: 4567,
+    unclaimedReads: 0,
+    unclaimedWrites: 2,
+  },
+}
+
+test('statistics for people', () => {
+  assert.is(
+    formatText(RUN),
+    `  ended         powered off with status 0
+  instructions  3,000,000
+  wall time     2.000 s
+  speed         1.5 MIPS
+  exits         12,346
+    IO          12,345
+    NONE        1
+  console       3 bytes in, 4,567 out
+`,
+  )
+})
+
+test('statistics for programs', () => {
+  assert.equal(JSON.parse(formatJson(RUN)), {
+    name: 'x',
+    kernel: '/k',
+    format: 'ELF64',
+    memory: 32 * MB,
+    reason: 'poweroff',
+    status: 0,
+    seconds: 2,
+    instructions: 3_000_000,
+    mips: 1.5,
+    exits: { NONE: 1, IO: 12345 },
+    consoleIn: 3,
+    consoleOut: 4567,
+    unclaimedReads: 0,
+    unclaimedWrites: 2,
+  })
+  assert.is(formatJson(RUN).split('\n').length, 2, 'one line')
+})
+
+test.run()

@@ -1,0 +1,157 @@
+/** vmctl from outside: a process with arguments, pipes, signals, and once a terminal. */
+import { spawn, spawnSync } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { kernel64, out } from './support/vmd-images.ts'
+
+const MAIN = fileURLToPath(new URL('../src/vmctl/main.ts', import.meta.url))
+const NODE = [...process.execArgv, MAIN]
+const QUICK = 'nocheck nobench'
+
+interface Ended {
+  status: number | null
+  stdout: string
+  stderr: string
+}
+
+interface RunOptions {
+  input?: string
+  /** Called when this has been printed. */
+  when?: string
+  then?: (child: ReturnType<typeof spawn>) => void
+}
+
+function vmctl(args: string[], { input, when, then }: RunOptions = {}): Promise<Ended> {
+  const child = spawn(process.execPath, [...NODE, ...args])
+  const seen = { stdout: '', stderr: '' }
+  child.stdout.on('data', (data) => {
+    seen.stdout += data
+    if (when === undefined || !seen.stdout.includes(when)) return
+    when = undefined
+    then?.(child)
+  })
+  child.stderr.on('data', (data) => {
+    seen.stderr += data
+  })
+  if (input !== undefined) child.stdin.end(input)
+  return new Promise((resolve) => child.on('close', (status) => resolve({ status, ...seen })))
+}
+
+async function refused(args: string[], message: RegExp): Promise<void> {
+  const { status, stdout, stderr } = await vmctl(args, { input: '' })
+  assert.is(status, 1, args.join(' '))
+  assert.is(stdout, '')
+  assert.match(stderr, message)
+  assert.is(stderr.split('\n').length, 2, `one line: ${stderr}`)
+}
+
+test('start -c: the built-in guest on pipes', async () => {
+  const { status, stdout, stderr } = await vmctl(['start', '-c', '--append', QUICK, 'guest'], { input: '' })
+  assert.is(status, 0)
+  assert.match(stdout, /^\r?\nvmmjit guest64: .* 511 MB.*power off: all is well\r?\n$/s)
+  assert.is(stderr, '', 'vmctl adds nothing')
+})
+
+test('the shell of the guest, through a pipe that ends early', async () => {
+  const args = ['start', '-c', '-m', '64M', '--append', `${QUICK} shell`, 'guest']
+  const { status, stdout } = await vmctl(args, { input: 'mem 0x100000 4\nbench no-such\npoweroff\n' })
+  assert.is(status, 0)
+  assert.match(stdout, / 63 MB/)
+  assert.match(stdout, /guest64> mem 0x100000 4\r?\n {2}0000000000100000 {2}02 b0 ad 1b/)
+})
+
+test('the end of the input ends nothing; SIGINT does', async () => {
+  const args = ['start', '-c', '--stats', '--append', `${QUICK} shell`, 'guest']
+  const then = (child: ReturnType<typeof spawn>): void => void setTimeout(() => child.kill('SIGINT'), 300)
+  const { status, stderr } = await vmctl(args, { input: '', when: 'guest64> ', then })
+  assert.is(status, 130)
+  assert.match(stderr, /ended +interrupted/)
+})
+
+test('a triple fault: status, and the registers on stderr', async () => {
+  const args = ['start', '-c', '--append', `${QUICK} shell`, 'guest']
+  const { status, stderr } = await vmctl(args, { input: 'fault triple\n' })
+  assert.is(status, 101)
+  assert.match(stderr, /^vmctl: start: guest: triple fault: .*\n {2}64-bit mode\n {2}rip /)
+})
+
+test('the status of the guest, and one JSON object', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'vmctl-'))
+  const kernel = join(directory, 'kernel')
+  writeFileSync(kernel, kernel64(out(0x3f8, 0x2a), out(0x501, 42)))
+  const args = ['start', '-c', '-m', '4M', '-b', kernel, '--json', 'mine']
+  const { status, stdout, stderr } = await vmctl(args, { input: '' })
+  rmSync(directory, { recursive: true })
+  assert.is(status, 42)
+  assert.is(stdout, '*')
+  const { seconds, mips, ...rest } = JSON.parse(stderr)
+  assert.ok(seconds >= 0 && mips >= 0)
+  assert.equal(rest, {
+    name: 'mine',
+    kernel,
+    format: 'ELF64',
+    memory: 4 << 20,
+    reason: 'poweroff',
+    status: 42,
+    instructions: 6,
+    exits: { IO: 2 },
+    consoleIn: 0,
+    consoleOut: 1,
+    unclaimedReads: 0,
+    unclaimedWrites: 0,
+  })
+})
+
+test('a reader that goes away ends the guest', async () => {
+  const args = ['start', '-c', '--append', `${QUICK} shell`, 'guest']
+  const then = (child: ReturnType<typeof spawn>): void => {
+    child.stdout?.destroy()
+    child.stdin?.write('help\n')
+  }
+  const { status } = await vmctl(args, { when: 'guest64> ', then })
+  assert.is(status, 130)
+})
+
+test('help and version', async () => {
+  const help = await vmctl(['start', '--help'])
+  assert.is(help.status, 0)
+  for (const word of ['-m <size>', '-b <path>', '--append', '~.', '101 ', '130 ']) {
+    assert.ok(help.stdout.includes(word), word)
+  }
+  const version = await vmctl(['--version'])
+  assert.match(version.stdout, /^\d+\.\d+\.\d+\n$/)
+})
+
+test('mistakes are told in one line, with status 1', async () => {
+  await Promise.all([
+    refused(['frobnicate'], /^vmctl: unknown argument: frobnicate/),
+    refused(['start', '--wrong', 'x'], /^vmctl: start: unknown option '--wrong'/),
+    refused(['start', '-c', '-m', '16M', 'x'], /^vmctl: start: .*guest64.elf: segment 0 .* 16 MB of memory/),
+  ])
+})
+
+/** A terminal, made by script(1): keys go to the guest one by one, and the settings come back. */
+function onTerminal(keys: string): string {
+  const command = `stty -a >&2; ${process.execPath} ${NODE.join(' ')} start -c --append '${QUICK}' guest; echo status $?; stty -a >&2`
+  const run = spawnSync('script', ['-qec', command, '/dev/null'], { input: keys, encoding: 'utf8', timeout: 20_000 })
+  return run.stdout
+}
+
+const hasScript = spawnSync('script', ['--version']).status === 0
+
+if (hasScript) {
+  test('on a terminal: the shell in colour, ~. leaves, the terminal is restored', () => {
+    const output = onTerminal('\r~.')
+    assert.match(output, /Connected to console of guest \(type ~\. to leave\)/)
+    assert.match(output, /status 130/)
+    const settings = output.match(/speed .*?-?extproc/gs) ?? []
+    assert.is(settings.length, 2)
+    assert.is(settings[0], settings[1])
+  })
+}
+
+test.run()
