@@ -119,6 +119,25 @@ test('a budget that an exit ends early is not used up', () => {
   assert.is(cpu.instructions - before, 10n)
 })
 
+test('a branch at the end of a budget is not linked to what runs next from outside', () => {
+  const it = new LongMode()
+  // INC ECX; IRETQ
+  it.handler(0x20, [0xff, 0xc1, 0x48, 0xcf])
+  // 60 NOP; INC EBX; JMP over UD2; INC EDX; HLT
+  it.put(CODE, ...new Array<number>(60).fill(NOP), 0xff, 0xc3, 0xeb, 0x02, 0x0f, 0x0b, 0xff, 0xc2, HLT)
+  it.cpu.rflags = 0x202n
+  assert.is(it.cpu.run(64), L.EXIT_BUDGET)
+  it.cpu.writeU32(L.EXIT_REASON, L.EXIT_NONE)
+  it.cpu.interrupt(0x20)
+  assert.is(it.cpu.run(1000), EXIT_HLT)
+  for (const round of [2n, 3n]) {
+    it.rip = CODE
+    assert.is(it.cpu.run(1000), EXIT_HLT)
+    assert.is(it.gpr(L.RCX), 1n, 'one interrupt')
+    assert.is(it.gpr(L.RDX), round)
+  }
+})
+
 test('a fault that nothing handles is charged once', () => {
   const it = new LongMode()
   assert.is(it.execute([...movEax(1), ...movEcx(2), 0x0f, 0x0b]), 0)

@@ -9,7 +9,7 @@ import * as assert from 'uvu/assert'
 import { kernel64, out } from './support/vmd-images.ts'
 
 const MAIN = fileURLToPath(new URL('../src/vmctl/main.ts', import.meta.url))
-const NODE = [...process.execArgv, MAIN]
+const NODE = ['--import', 'tsx', MAIN]
 const QUICK = 'nocheck nobench'
 
 interface Ended {

@@ -443,16 +443,13 @@ test('RESETCPU starts over, in other page tables', () => {
   assert.is(it.gpr(VCPU_REGS_RIP), BigInt(0x200000 + CODE + 8))
 })
 
-// Until the processor runs code that is not 64-bit.
-test.skip('compatibility mode, as vmd starts a kernel', () => {
-  // 32-bit code: DEC EAX is 48, which would be a REX prefix in 64-bit mode.
-  const it = guest([0x48, 0x48, HLT])
+test('compatibility mode is refused: the processor runs 64-bit code only so far', () => {
+  const it = guest([HLT])
   const vrs = longModeState()
   const cs = vrs.vrs_sregs[0]
   if (cs !== undefined) cs.vsi_ar = 0xc09f
   it.reset(vrs)
-  assert.is(it.run(), VMX_EXIT.HLT)
-  assert.is(it.gpr(VCPU_REGS_RAX), 0xfffffffen)
+  fails('EINVAL', () => it.run())
 })
 
 test('pvclock', () => {

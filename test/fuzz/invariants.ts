@@ -1,13 +1,19 @@
 /** What must hold of a VM's memory whatever the guest did: a guest can not reach anything but its own RAM. */
 import type { Cpu } from '../../src/cpu/cpu.ts'
 import { Decoder } from '../../src/cpu/decoder/decoder.ts'
-import { DecodeStatus, Instruction } from '../../src/cpu/decoder/instruction.ts'
-import { operationOf } from '../../src/cpu/interpreter/operations.ts'
+import { DecodeStatus, Instruction, OperandKind } from '../../src/cpu/decoder/instruction.ts'
+import { OPERATIONS, operationOf } from '../../src/cpu/interpreter/operations.ts'
 import * as R from '../../src/cpu/interpreter/record.ts'
 import * as L from '../../src/cpu/layout.ts'
 
 const PAGE = 4096
 const NO_RIP = 0x80000000
+/** The header before a trace (runtime/code.ts). */
+const HEADER_NEXT = 0
+const HEADER_FIRST = 4
+const HEADER_COUNT = 8
+const HEADER_KEY = 12
+const HEADER_SIZE = 32
 const KNOWN_PAGE_FLAGS = L.PAGE_DENY_ALL | L.PAGE_HAS_CODE | L.PAGE_TOUCHED
 
 /** Spans that nothing writes after the VM was made, as [start, end, what]. */
@@ -168,6 +174,35 @@ export class Invariants {
     const length = (this.#word(record + 12) >>> 16) & 15
     if (op === operationOf(this.#instruction) && length === this.#instruction.length) return undefined
     return `has the record of another instruction (${op}, ${length} bytes)`
+  }
+
+  /** Branches that are linked lead to the trace of the address that they branch to. */
+  #links(): string[] {
+    const broken: string[] = []
+    for (let host = this.#ramStart; host < this.#ramEnd; host += PAGE) {
+      let header = this.#word(L.PAGES + (((host - this.#ramStart) >>> 12) << L.PAGE_SIZE_LOG2) + L.PAGE_TRACES)
+      for (; header !== 0; header = this.#word(header + HEADER_NEXT)) {
+        const first = this.#word(header + HEADER_FIRST)
+        const page = this.#word(header + HEADER_KEY) & ~(PAGE - 1)
+        for (let n = this.#word(header + HEADER_COUNT) - 1; n >= 0; n--) {
+          const problem = this.#link(first + n * R.RECORD_SIZE, page)
+          if (problem !== undefined) broken.push(problem)
+        }
+      }
+    }
+    return broken
+  }
+
+  #link(record: number, page: number): string | undefined {
+    const op = this.#word(record) & 0xffff
+    const branches = op === R.OP_GOTO || OPERATIONS[op - R.SPECIAL_OPS]?.kinds[0] === OperandKind.rel
+    const link = this.#word(record + R.R_LINK)
+    if (!branches || link === 0) return undefined
+    if (!this.#isRecord(link)) return `branch 0x${record.toString(16)} is linked to no record`
+    const target = page + this.#word(record + R.R_IMMEDIATE)
+    const key = this.#word(link - HEADER_SIZE + HEADER_KEY)
+    if ((this.#word(link) & 0xffff) === R.OP_STALE || key === target) return undefined
+    return `branch 0x${record.toString(16)} to 0x${target.toString(16)} is linked to the code at 0x${key.toString(16)}`
   }
 
   #state(): string[] {

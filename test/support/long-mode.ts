@@ -18,7 +18,7 @@ export const PDPT = 0x81000
 export const PAGE_DIRECTORY = 0x82000
 export const PAGE_TABLE = 0x83000
 const GDT = 0x88000
-const IDT = 0x89000
+export const IDT = 0x89000
 const TSS = 0x8a000
 const HANDLERS = 0x2000
 
@@ -138,6 +138,12 @@ export class LongMode {
     this.poke(IDT + vector * 16, BigInt(address) | 0x8e0000080000n | (BigInt(ist) << 32n))
     this.#intercepted &= ~(1 << vector)
     this.cpu.writeU32(L.EXCEPTION_BITMAP, this.#intercepted)
+  }
+
+  /** Exceptions without a handler are the guest's own trouble from now on. */
+  interceptNothing(): void {
+    this.#intercepted = 0
+    this.cpu.writeU32(L.EXCEPTION_BITMAP, 0)
   }
 
   /** Puts a program at CODE and runs it from there. */

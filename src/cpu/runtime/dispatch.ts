@@ -104,7 +104,11 @@ export function next(): u32 {
     const record = resolve()
     if (record != 0) return record
   }
-  if (load<u32>(L.EXIT_REASON) != L.EXIT_DECODE) stopStepping()
+  if (load<u32>(L.EXIT_REASON) != L.EXIT_DECODE) {
+    stopStepping()
+    // RIP may be another one when the guest goes on.
+    store<u32>(L.LINK_FROM, 0)
+  }
   return 0
 }
 
