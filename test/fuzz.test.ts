@@ -7,7 +7,9 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { OP_GOTO, R_IMMEDIATE, R_LINK, RECORD_SIZE } from '../src/cpu/interpreter/record.ts'
+import { OperandKind } from '../src/cpu/decoder/instruction.ts'
+import { OPERATIONS } from '../src/cpu/interpreter/operations.ts'
+import { R_IMMEDIATE, R_LINK, RECORD_SIZE, SPECIAL_OPS } from '../src/cpu/interpreter/record.ts'
 import * as L from '../src/cpu/layout.ts'
 import { VM_EXIT_NONE, VMX_EXIT } from '../src/vmm/index.ts'
 import { KNOWN_ENCODINGS, randomInstruction } from './fuzz/instructions.ts'
@@ -119,8 +121,9 @@ test('a record that is not what memory holds is noticed', () => {
 test('a branch that is linked to another place is noticed', () => {
   breaks(({ cpu }) => {
     for (let record = L.RECORDS; record < cpu.readU32(L.RECORD_NEXT); record += RECORD_SIZE) {
-      const goesOn = (cpu.readU32(record) & 0xffff) === OP_GOTO && cpu.readU32(record + R_LINK) !== 0
-      if (goesOn) cpu.writeU32(record + R_IMMEDIATE, cpu.readU32(record + R_IMMEDIATE) + 1)
+      const operation = OPERATIONS[(cpu.readU32(record) & 0xffff) - SPECIAL_OPS]
+      const linked = operation?.kinds[0] === OperandKind.rel && cpu.readU32(record + R_LINK) !== 0
+      if (linked) cpu.writeU32(record + R_IMMEDIATE, cpu.readU32(record + R_IMMEDIATE) + 1)
     }
   }, /is linked to the code at/)
 })

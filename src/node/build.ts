@@ -2,7 +2,7 @@
  * Build step: makes src/cpu/generated/wasm.ts from the two sources of the processor, the AssemblyScript runtime and the
  * instruction table. The modules are embedded as base64 so that the core needs no file access to load them.
  */
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import asc from 'assemblyscript/asc'
 import { generateInterpreter } from '../cpu/interpreter/generate.ts'
@@ -28,6 +28,12 @@ function embed(name: string, about: string, bytes: Uint8Array): string {
   return `/** ${about}: ${bytes.length} bytes. */\nexport const ${name} =\n  '${Buffer.from(bytes).toString('base64')}'\n`
 }
 
+/** `npx vmctl` in a clone: npm links a package's commands only where the package is installed as a dependency. */
+function linkCommand(): void {
+  const command = "#!/usr/bin/env node\nimport('../../dist/src/vmctl/main.js')\n"
+  writeFileSync(`${ROOT}node_modules/.bin/vmctl`, command, { mode: 0o755 })
+}
+
 const started = performance.now()
 const runtime = await compileRuntime()
 const { bytes, hot, cold } = generateInterpreter()
@@ -40,6 +46,7 @@ writeFileSync(
     embed('INTERPRETER_WASM', `Interpreter, ${hot} hot and ${cold} cold handlers`, bytes),
   ].join('\n'),
 )
+if (existsSync(`${ROOT}node_modules/.bin`)) linkCommand()
 const seconds = ((performance.now() - started) / 1000).toFixed(1)
 console.log(
   `${OUTPUT}: runtime ${runtime.length} bytes, interpreter ${bytes.length} bytes, ${hot} + ${cold} handlers, ${seconds} s`,

@@ -1,9 +1,13 @@
 /** Files of the package and of the user. */
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
-/** The same distance from src/node and from dist/node. */
-const PACKAGE = new URL('../../', import.meta.url)
+/** The package's folder: the sources and what is built from them lie at different depths in it. */
+const PACKAGE = packageFolder(new URL('./', import.meta.url))
+
+function packageFolder(folder: URL): URL {
+  return existsSync(new URL('package.json', folder)) ? folder : packageFolder(new URL('../', folder))
+}
 
 /** The guest that comes with the package; see guests/README.md. */
 export const BUILTIN_GUEST = fileURLToPath(new URL('guests/images/guest64.elf', PACKAGE))
