@@ -208,6 +208,11 @@ export const YMM = 0x800
 export const X87 = 0xa00
 export const MXCSR = 0xb00
 
+// What walks have found on the page-directory level: WALKS entries of 32 bytes, by bits 21-24 of the linear address:
+// u64 linear address >> 21 plus 1, u64 page table or large-page entry, u64 rights of the levels above, u32 large.
+export const WALK_CACHE = 0xc00
+export const WALKS = 16
+
 // Code modes; the key of a record together with its host address.
 export const MODE_16 = 0
 export const MODE_32 = 1

@@ -31,6 +31,7 @@ const ERROR_FETCH: u32 = 16
 let walkedPage: u64 = 0
 let walkedRights: u64 = 0
 let walkedLeaf: u64 = 0
+let walkedLarge = false
 // Where the entries of the walk lie and what they hold, top level first; for the accessed bits.
 let levels: u32 = 0
 const TRAIL: u32 = L.WALK_TRAIL
@@ -63,15 +64,53 @@ function reservedBits(level: u32, entry: u64): bool {
   return (entry & reserved) != 0
 }
 
+// Where walks of the 2 MB around an address are remembered. The processor may do so (Intel SDM volume 3, 4.10.3); it is
+// flushed with the TLB. Only what has its accessed bits set is kept, so that a shortened walk has none to set but its own.
+function walkSlot(linear: u64): u32 {
+  return L.WALK_CACHE + (((linear >> 21) as u32) & (L.WALKS - 1)) * 32
+}
+
+function remember(linear: u64, entry: u64, rights: u64, large: bool): void {
+  const slot = walkSlot(linear)
+  store<u64>(slot, (linear >> 21) + 1)
+  store<u64>(slot, entry, 8)
+  store<u64>(slot, rights, 16)
+  store<u32>(slot, large ? 1 : 0, 24)
+}
+
+function found(linear: u64, entry: u64, rights: u64, shift: u64): void {
+  const offset = ((1 as u64) << shift) - 1
+  walkedPage = ((entry & ADDRESS & ~offset) | (linear & offset)) & ~(4095 as u64)
+  walkedLeaf = entry
+  walkedRights = rights
+  walkedLarge = shift != 12
+}
+
 // Goes down the tables; false when it faulted.
 function walk(linear: u64, access: u32, user: bool): bool {
   count(L.COUNT_PAGE_WALK)
   levels = 0
-  let table = load<u64>(L.CR3) & ADDRESS
-  // RW and US of all levels are anded, NX is ored: keep NX inverted while anding.
-  let rights: u64 = RW | US | NX
-  let shift: u64 = 39
-  let level: u32 = 3
+  const slot = walkSlot(linear)
+  if (load<u64>(slot) != (linear >> 21) + 1) {
+    // RW and US of all levels are anded, NX is ored: keep NX inverted while anding.
+    return walkFrom(load<u64>(L.CR3) & ADDRESS, RW | US | NX, 3, linear, access, user)
+  }
+  const entry = load<u64>(slot, 8)
+  const rights = load<u64>(slot, 16)
+  if (load<u32>(slot, 24) == 0) return walkFrom(entry & ADDRESS, rights, 0, linear, access, user)
+  // A large page that is not dirty yet is to be written: the whole walk finds the entry to mark.
+  if (access == WRITE && (entry & D) == 0) {
+    return walkFrom(load<u64>(L.CR3) & ADDRESS, RW | US | NX, 3, linear, access, user)
+  }
+  found(linear, entry, rights, 21)
+  return true
+}
+
+function walkFrom(table: u64, above: u64, top: u32, linear: u64, access: u32, user: bool): bool {
+  let rights = above
+  let accessed = A
+  let level = top
+  let shift: u64 = 12 + 9 * (top as u64)
   while (shift >= 12) {
     const gpa = table + (((linear >> shift) & 511) << 3)
     const entry = readPhysical64(gpa)
@@ -86,11 +125,11 @@ function walk(linear: u64, access: u32, user: bool): bool {
     }
     note(gpa, entry)
     rights &= entry ^ NX
-    if (level == 0 || (entry & PS) != 0) {
-      const offset = ((1 as u64) << shift) - 1
-      walkedPage = ((entry & ADDRESS & ~offset) | (linear & offset)) & ~(4095 as u64)
-      walkedLeaf = entry
-      walkedRights = rights
+    accessed &= entry
+    const leaf = level == 0 || (entry & PS) != 0
+    if (level == 1 && accessed != 0) remember(linear, entry, rights, leaf)
+    if (leaf) {
+      found(linear, entry, rights, shift)
       return true
     }
     table = entry & ADDRESS
@@ -141,6 +180,7 @@ function walkAndFill(linear: u64, access: u32, context: u32): u32 {
     walkedPage = linear & ~(4095 as u64)
     walkedRights = RW | US | NX
     walkedLeaf = D
+    walkedLarge = false
   }
   const host = hostOf(walkedPage)
   if (!eptAllows(host, walkedPage | (linear & 4095), access)) return 0
@@ -159,7 +199,7 @@ function fill(page: u64, host: u32, access: u32, context: u32): void {
     store<u32>(entry, addend, L.TLB_ADDEND)
   }
   const global = (cr4() & CR4_PGE) != 0 && (walkedLeaf & G) != 0
-  const large: u32 = levels != 4 ? L.TLB_LARGE : 0
+  const large: u32 = walkedLarge ? L.TLB_LARGE : 0
   store<u32>(entry, (global ? L.TLB_GLOBAL : 0) | large, L.TLB_FLAGS)
   const denied = eptDenied(host)
   if (access == EXECUTE) store<u64>(entry, page, L.TLB_EXECUTE)

@@ -23,6 +23,10 @@ function clearEntry(entry: u32, slot: u32): void {
   store<u32>(entry, 0, L.TLB_FLAGS)
 }
 
+function flushWalks(): void {
+  memory.fill(L.WALK_CACHE, 0, L.WALKS * 32)
+}
+
 // Drops all entries, or all but those of global pages.
 export function flushTlb(keepGlobal: bool): void {
   count(L.COUNT_TLB_FLUSH)
@@ -34,6 +38,7 @@ export function flushTlb(keepGlobal: bool): void {
       clearEntry(entry, slot)
     }
   }
+  flushWalks()
   flushTargets()
 }
 
@@ -48,6 +53,7 @@ export function flushTlbPage(linear: u64): void {
       if (slot == page || piece) clearEntry(entry, slot)
     }
   }
+  flushWalks()
   flushTargets()
 }
 
