@@ -7,7 +7,7 @@ import * as L from '../layout'
 import { isRam, pageEntry } from './code'
 import { contextBase, currentContext, systemContext } from './context'
 import { EXECUTE, eptAllows, eptDenied, hostOf, READ, readPhysical64, WRITE, writePhysical64 } from './physical'
-import { CR0_PG, CR0_WP, CR4_PGE, CR4_SMEP, count, cr0, cr4, EFER_NXE, efer, fault, faulted, VECTOR_PF } from './state'
+import { CR0_PG, CR0_WP, CR4_PGE, CR4_SMEP, clearFault, count, cr0, cr4, EFER_NXE, efer, fault, faulted, VECTOR_PF } from './state'
 import { tlbEntry } from './tlb'
 import { pageWatched } from './watch'
 
@@ -166,14 +166,25 @@ function setAccessed(dirty: bool): bool {
   return true
 }
 
+// The walk, and what its rights say of the access; false when it faulted.
+function permitted(linear: u64, access: u32, context: u32, user: bool): bool {
+  if (!walk(linear, access, user)) return false
+  if (allowed(access, context)) return true
+  pageFault(linear, ERROR_PRESENT, access, user)
+  return false
+}
+
 // Host address for an access, filling the TLB; 0 when it faulted.
 function walkAndFill(linear: u64, access: u32, context: u32): u32 {
   const user = context == L.CONTEXT_USER || context == L.CONTEXT_USER_ALIGNED
   if ((cr0() & CR0_PG) != 0) {
-    if (!walk(linear, access, user)) return 0
-    if (!allowed(access, context)) {
-      pageFault(linear, ERROR_PRESENT, access, user)
-      return 0
+    if (!permitted(linear, access, context, user)) {
+      // What was remembered may be out of date: a page fault forgets it (4.10.4.1), and only a whole walk may raise one.
+      const slot = walkSlot(linear)
+      if (load<u64>(slot) != (linear >> 21) + 1 || load<i32>(L.FAULT_VECTOR) < 0) return 0
+      store<u64>(slot, 0)
+      clearFault()
+      if (!permitted(linear, access, context, user)) return 0
     }
     if (!setAccessed(access == WRITE)) return 0
   } else {
