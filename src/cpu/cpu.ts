@@ -27,9 +27,13 @@ export interface CpuOptions {
   readonly physicalBits?: number
   /** SYSENTER and SYSEXIT work in long mode, as on Intel processors; on AMD's they are #UD there (the default). */
   readonly longModeSysenter?: boolean
+  /** Makes the translator; without it everything is interpreted. */
+  readonly translator?: TranslatorFactory
 }
 
 const WASM_PAGE = 65536
+/** Regions that a VM can have at a time. */
+const REGIONS = 8192
 /** A wasm memory has at most 65536 pages of 64 KB; V8 allows 65536. */
 const MAX_MEMORY = 65536 * WASM_PAGE
 
@@ -37,6 +41,27 @@ const MAX_MEMORY = 65536 * WASM_PAGE
 const DEFAULT_CR4 = 0x3107ffn
 /** SCE, LME, LMA, NXE. */
 const DEFAULT_EFER = 0xd01n
+
+/** What a translator works on. */
+export interface TranslatorHost {
+  readonly memory: WebAssembly.Memory
+  readonly bytes: Uint8Array
+  readonly runtime: Runtime
+  /** Functions of regions; the index goes into the header of the region's head. */
+  readonly regions: WebAssembly.Table
+}
+
+/** Turns hot code into wasm. It is told where the processor is every so many instructions: hot code is where that is often. */
+export interface Translator {
+  sample(): void
+  /** Code at L.RIP has been decoded for the first time. */
+  decoded(): void
+}
+
+export type TranslatorFactory = (host: TranslatorHost) => Translator
+
+/** Instructions between two samples: 10,000 are some 20 us. */
+const SAMPLE_INTERVAL = 10_000
 
 export class Cpu {
   readonly memory: WebAssembly.Memory
@@ -49,6 +74,7 @@ export class Cpu {
   readonly #run: () => number
   readonly #decoder: TraceDecoder
   readonly #ranges: readonly (MemoryRange & { host: number })[]
+  readonly #translator: Translator | undefined
   #retired = 0n
 
   /** @throws RangeError when the host has not that much memory. */
@@ -71,13 +97,15 @@ export class Cpu {
     this.writeU32(L.LONG_SYSENTER, options.longModeSysenter ? 1 : 0)
     const runtime = new WebAssembly.Instance(runtimeModule(), { env: { memory: this.memory } })
     this.runtime = runtime.exports as unknown as Runtime
+    const regions = new WebAssembly.Table({ element: 'anyfunc', initial: REGIONS })
     const interpreter = new WebAssembly.Instance(interpreterModule(), {
-      env: { memory: this.memory },
+      env: { memory: this.memory, regions },
       runtime: runtime.exports,
     })
     this.#run = interpreter.exports.run as () => number
     this.runtime.initialize()
     this.#decoder = new TraceDecoder(this.bytes, this.runtime)
+    this.#translator = options.translator?.({ memory: this.memory, bytes: this.bytes, runtime: this.runtime, regions })
   }
 
   /**
@@ -88,6 +116,21 @@ export class Cpu {
    * @returns a VMX basic exit reason or EXIT_BUDGET; details are in the EXIT_ fields of the state
    */
   run(budget: number, exact = false): number {
+    if (this.#translator === undefined) return this.#runSlice(budget, exact)
+    let left = budget
+    for (;;) {
+      const slice = Math.min(left, SAMPLE_INTERVAL)
+      const reason = this.#runSlice(slice, slice === left && exact)
+      left -= slice - (this.#u32[L.BUDGET >> 2] as number | 0)
+      if (reason !== L.EXIT_BUDGET || left <= 0 || (left < MAX_TRACE && !exact)) {
+        this.#u32[L.BUDGET >> 2] = left
+        return reason
+      }
+      this.#translator.sample()
+    }
+  }
+
+  #runSlice(budget: number, exact: boolean): number {
     const u32 = this.#u32
     u32[L.BUDGET >> 2] = budget
     // Less than a trace could not be spent at all otherwise.
@@ -97,6 +140,7 @@ export class Cpu {
     while (reason === L.EXIT_DECODE) {
       u32[L.EXIT_REASON >> 2] = L.EXIT_NONE
       this.#decoder.decode()
+      this.#translator?.decoded()
       reason = this.#run()
     }
     this.#retired += BigInt(budget - (u32[L.BUDGET >> 2] as number | 0))

@@ -107,6 +107,8 @@ export const ATTENTION_PENDING_DB = 16
 export const ATTENTION_SS_SHADOW = 32
 // RFLAGS.RF: no instruction breakpoint at the next instruction.
 export const ATTENTION_RESUME = 64
+// One instruction has to be interpreted before translated code may run again.
+export const ATTENTION_STEP = 128
 export const ATTENTION_SHADOW = 33
 // #DB causes collected during an instruction, in DR6 bits.
 export const PENDING_DB = 0x41c

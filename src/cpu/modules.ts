@@ -24,6 +24,10 @@ export interface Runtime extends WebAssembly.Exports {
   markCode(host: number, length: number): void
   trackSecondPage(trace: number, second: number): void
   fetchNextPage(): number
+  findRecord(host: number, mode: number): number
+  watchPage(record: number, page: number): void
+  /** Host address of a linear page that the running code may execute, else 0; nothing is raised. */
+  executableHost(page: bigint): number
 }
 
 function compile(base64: string): WebAssembly.Module {

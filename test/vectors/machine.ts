@@ -2,7 +2,7 @@
  * A processor set up as the corpus was captured: CPL 3, its page tables, GDT, LDT, IDT and TSS. It runs one case after the
  * other; exceptions are intercepted before delivery, as the corpus records them.
  */
-import { Cpu } from '../../src/cpu/cpu.ts'
+import { Cpu, type TranslatorFactory } from '../../src/cpu/cpu.ts'
 import * as L from '../../src/cpu/layout.ts'
 import { type Case, defaultWord, type StateChange } from './corpus.ts'
 
@@ -97,8 +97,13 @@ export class VectorMachine {
   readonly #before = new Uint8Array(WINDOW_END - WINDOW_START)
   readonly #defaults = new Uint8Array(WINDOW_END - WINDOW_START)
 
-  constructor(memseed: number) {
-    this.cpu = new Cpu({ ranges: [{ gpa: 0, size: MEMORY_SIZE }], cr4Allowed: 0x3f07ffn, xcr0Allowed: 7n })
+  constructor(memseed: number, translator?: TranslatorFactory) {
+    this.cpu = new Cpu({
+      ranges: [{ gpa: 0, size: MEMORY_SIZE }],
+      cr4Allowed: 0x3f07ffn,
+      xcr0Allowed: 7n,
+      ...(translator && { translator }),
+    })
     this.#base = this.cpu.hostOf(0)
     this.#view = new DataView(this.cpu.bytes.buffer, this.#base, MEMORY_SIZE)
     this.#writeTables()

@@ -1,5 +1,7 @@
 /** `npm run vectors -- [--engine interpreter|translator|both] [--group NAME] DIR` */
 import { parseArgs } from 'node:util'
+import { createTranslator } from '../../jit/translator.ts'
+import type { TranslatorFactory } from '../../src/cpu/cpu.ts'
 import { groupNames, readGroup } from './corpus.ts'
 import { runGroup } from './runner.ts'
 
@@ -16,15 +18,20 @@ if (directory === undefined) {
   console.error('usage: npm run vectors -- [--engine interpreter] [--group NAME]... [--show N] DIR')
   process.exit(2)
 }
-if (values.engine !== 'interpreter') {
-  console.error(`--engine ${values.engine}: only the interpreter exists so far`)
+const ENGINES: Record<string, TranslatorFactory | undefined> = {
+  interpreter: undefined,
+  translator: createTranslator({ eager: true }),
+  both: createTranslator(),
+}
+if (!(values.engine in ENGINES)) {
+  console.error(`--engine ${values.engine}: interpreter, translator or both`)
   process.exit(2)
 }
 
 const total = { passed: 0, failed: 0, skipped: 0 }
 for (const name of groupNames(directory)) {
   if (values.group && !values.group.includes(name)) continue
-  const { passed, failed, skipped, failures } = runGroup(readGroup(directory, name))
+  const { passed, failed, skipped, failures } = runGroup(readGroup(directory, name), ENGINES[values.engine])
   const skips = [...skipped.values()].reduce((sum, count) => sum + count, 0)
   const reasons = [...skipped].map(([reason, count]) => `${reason} ${count}`).join(', ')
   console.log(

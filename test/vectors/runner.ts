@@ -1,4 +1,5 @@
 /** Runs groups of the vector corpus and counts what passed; used by the command and by the test suite. */
+import type { TranslatorFactory } from '../../src/cpu/cpu.ts'
 import { Decoder } from '../../src/cpu/decoder/decoder.ts'
 import { DecodeStatus, Instruction } from '../../src/cpu/decoder/instruction.ts'
 import { featuresOf, nameOf } from '../../src/cpu/decoder/opcodes.ts'
@@ -31,8 +32,8 @@ export function skipReason(test: Case): string | undefined {
   return undefined
 }
 
-export function runGroup(group: Group): GroupResult {
-  const machine = new VectorMachine(group.memseed)
+export function runGroup(group: Group, translator?: TranslatorFactory): GroupResult {
+  const machine = new VectorMachine(group.memseed, translator)
   const result: GroupResult = { passed: 0, failed: 0, skipped: new Map(), failures: [] }
   for (const test of group.cases) {
     const reason = skipReason(test)

@@ -333,7 +333,7 @@ export class InterpreterBuilder extends Builder {
         this.setState64(L.RIP, target)
         this.site.leave()
       },
-      () => this.#jumpTo(target, left),
+      () => this.goTo(target, left),
     )
     this.#ended = true
   }
@@ -346,11 +346,11 @@ export class InterpreterBuilder extends Builder {
   }
 
   jump(target: Value): void {
-    this.#jumpTo(target, this.charge(1))
+    this.goTo(target, this.charge(1))
   }
 
   /** Finds the record of an address in the target table, without leaving the module. */
-  #jumpTo(target: Value, left: Value): void {
+  goTo(target: Value, left: Value): void {
     this.setState64(L.RIP, target)
     const low = this.binary('xor', this.wrap(target), this.wrap(this.binary('shr_u', target, this.i64(12))))
     const offset = this.binary('shl', this.binary('and', low, this.i32(L.TARGET_ENTRIES - 1)), this.i32(4))

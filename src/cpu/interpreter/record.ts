@@ -45,7 +45,20 @@ export const OP_ADDRESS = 2
 export const OP_CROSS = 3
 export const OP_UNDEFINED = 4
 export const OP_TOO_LONG = 5
-export const SPECIAL_OPS = 6
+/** The head of a translated region; its trace's header knows the region and the op that stood here before. */
+export const OP_REGION = 6
+export const SPECIAL_OPS = 7
+
+/** The header before a trace's first record, see runtime/code.ts: distances from that record. */
+export const HEADER_ORIGINAL_OP = -12
+export const HEADER_REGION = -8
+
+/** What a region's function returns: RIP has its new value, ... */
+export const REGION_GO = 0
+/** ... the dispatcher has to look at something first, ... */
+export const REGION_LEAVE = 1
+/** ... or nothing was done: the head is to be interpreted. */
+export const REGION_DECLINED = 2
 
 /**
  * Instructions in a trace at most. A run whose budget is smaller than this single-steps or ends, so that the budget need

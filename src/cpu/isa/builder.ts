@@ -26,7 +26,11 @@ export abstract class Builder extends Emitter {
 
   constructor(...parameters: ConstructorParameters<typeof Emitter>) {
     super(...parameters)
-    this.flags = new Flags(this)
+    this.flags = this.makeFlags()
+  }
+
+  protected makeFlags(): Flags {
+    return new Flags(this)
   }
 
   // What an engine provides

@@ -171,3 +171,11 @@ export function flushRecords(): void {
   store<u32>(L.LINK_FROM, 0)
   store<u32>(L.RECORD_NEXT, L.RECORDS)
 }
+
+// A region whose head is the record also has code in the page at a host address: the head goes stale with that page.
+export function watchPage(record: u32, page: u32): void {
+  const header = load<u32>(L.RECORD_NEXT)
+  store<u32>(L.RECORD_NEXT, header + RECORD_SIZE)
+  const own = record - RECORD_SIZE
+  addHeader(header, record, 1, page, load<u32>(own, HEADER_KEY), load<u32>(own, HEADER_MODE))
+}

@@ -129,7 +129,9 @@ function attention(): u32 {
     exit(EXIT_REASON_INT_WINDOW)
     return 0
   }
-  let step: u32 = shadow && (bits & L.ATTENTION_WINDOW) != 0 ? L.STEP_ONE : 0
+  let step: u32 = (bits & L.ATTENTION_STEP) != 0 ? L.STEP_ONE : 0
+  unattend(L.ATTENTION_STEP)
+  if (shadow && (bits & L.ATTENTION_WINDOW) != 0) step |= L.STEP_ONE
   if ((bits & L.ATTENTION_TRAP_FLAG) != 0) step |= L.STEP_ONE | L.STEP_TRAP
   if (anyBreakpoint()) {
     step |= L.STEP_ONE

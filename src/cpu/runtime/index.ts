@@ -16,13 +16,13 @@ export {
   pdep,
   pext,
 } from './arithmetic'
-export { allocateTrace, codeWritten, enterTrace, markCode, trackSecondPage } from './code'
+export { allocateTrace, codeWritten, enterTrace, findRecord, markCode, trackSecondPage, watchPage } from './code'
 export * from './control'
 export { advance, crossPage, fetchNextPage, next, staleRecord, sync } from './dispatch'
 export { breakpoint, externalInterrupt, interrupt1, raiseException, softwareInterrupt } from './event'
 export { pushedFlags, readRflags, writeRflags } from './flags'
 export { completeIn, input, output, stringInput, stringOutput } from './io'
-export { lookUp } from './paging'
+export { executableHost, lookUp } from './paging'
 export {
   accessRights,
   checkBaseInstructions,

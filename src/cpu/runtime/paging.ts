@@ -7,7 +7,21 @@ import * as L from '../layout'
 import { isRam, pageEntry } from './code'
 import { contextBase, currentContext, systemContext } from './context'
 import { EXECUTE, eptAllows, eptDenied, hostOf, READ, readPhysical64, WRITE, writePhysical64 } from './physical'
-import { CR0_PG, CR0_WP, CR4_PGE, CR4_SMEP, clearFault, count, cr0, cr4, EFER_NXE, efer, fault, faulted, VECTOR_PF } from './state'
+import {
+  CR0_PG,
+  CR0_WP,
+  CR4_PGE,
+  CR4_SMEP,
+  clearFault,
+  count,
+  cr0,
+  cr4,
+  EFER_NXE,
+  efer,
+  fault,
+  faulted,
+  VECTOR_PF,
+} from './state'
 import { tlbEntry } from './tlb'
 import { pageWatched } from './watch'
 
@@ -265,4 +279,14 @@ export function lookUp(linear: u64): u64 {
     shift -= 9
   }
   return 0xffffffffffffffff
+}
+
+// Host address of a page that the running code may execute, else 0; nothing is raised.
+export function executableHost(page: u64): u32 {
+  const host = translate(page, EXECUTE)
+  if (host == 0) {
+    clearFault()
+    store<u32>(L.EXIT_REASON, L.EXIT_NONE)
+  }
+  return host
 }

@@ -47,13 +47,18 @@ export class Value {
     return new Value(module, type, 0, index, undefined)
   }
 
+  /** A pure expression that is emitted anew at every use. */
+  static copyable(module: binaryen.Module, type: Type, expression: number): Value {
+    return new Value(module, type, expression, -2, undefined)
+  }
+
   static once(module: binaryen.Module, type: Type, expression: number): Value {
     return new Value(module, type, expression, -1, undefined)
   }
 
   /** Can be taken any number of times. */
   get reusable(): boolean {
-    return this.constant !== undefined || this.#local >= 0
+    return this.constant !== undefined || this.#local !== -1
   }
 
   get localIndex(): number {
@@ -67,6 +72,7 @@ export class Value {
       return i64Const(this.#module, this.constant)
     }
     if (this.#local >= 0) return this.#module.local.get(this.#local, BINARYEN_TYPE[this.type])
+    if (this.#local === -2) return this.#module.copyExpression(this.#expression)
     const expression = this.#expression
     if (expression === 0) throw new Error('a wasm expression was used twice: bind it with let()')
     this.#expression = 0
@@ -150,10 +156,22 @@ export class Emitter {
 
   /** Binds a value to a local, so that it can be used more than once. */
   let(value: Value): Value {
-    if (value.reusable) return value
+    if (value.constant !== undefined || value.localIndex >= 0) return value
     const local = this.variable(value.type)
     this.assign(local, value)
     return local
+  }
+
+  /** Makes a pure expression usable any number of times without computing it now. */
+  copyable(value: Value): Value {
+    return value.reusable ? value : Value.copyable(this.module, value.type, value.take())
+  }
+
+  /** Locals made inside are free again behind it. */
+  scope(body: () => void): void {
+    const before = this.#taken.length
+    body()
+    for (const { type, index } of this.#taken.splice(before)) this.#free[type].push(index)
   }
 
   /** Gives the locals made since the last call back: the next handler may use them for something else. */
@@ -406,4 +424,16 @@ export function newModule(): binaryen.Module {
       f.Multivalue,
   )
   return module
+}
+
+/** Declares a function that the module imports under its own name. */
+export function importFunction(
+  module: binaryen.Module,
+  from: string,
+  name: string,
+  parameters: readonly Type[],
+  result: Type | undefined,
+): void {
+  const type = binaryen.createType(parameters.map((parameter) => BINARYEN_TYPE[parameter]))
+  module.addFunctionImport(name, from, name, type, result ? BINARYEN_TYPE[result] : binaryen.none)
 }
