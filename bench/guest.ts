@@ -22,10 +22,18 @@ const host: Host = {
 async function boot(commandLine: string): Promise<string> {
   const image = readFileSync(IMAGE)
   const text: number[] = []
-  const machine = new Machine({ name: 'bench', memory: 64 * MB, image, commandLine, host, output: (byte) => text.push(byte) })
+  const machine = new Machine({
+    name: 'bench',
+    memory: 64 * MB,
+    image,
+    commandLine,
+    host,
+    output: (byte) => text.push(byte),
+  })
   try {
     const outcome = await machine.run()
-    if (outcome.reason !== 'poweroff' || outcome.status !== 0) throw new Error(`the guest ended with ${JSON.stringify(outcome)}`)
+    if (outcome.reason !== 'poweroff' || outcome.status !== 0)
+      throw new Error(`the guest ended with ${JSON.stringify(outcome)}`)
   } finally {
     machine.terminate()
   }

@@ -107,6 +107,20 @@ test('code is changed through another mapping of its page', () => {
   assert.is(it.gpr(L.RAX), 6n, 'and the other way round')
 })
 
+test('a page that was written through the TLB before it became code', () => {
+  const it = new LongMode()
+  it.put(0x3000, ...movEax(1), RET)
+  const program = [
+    ...storeByte(0x3800, 1),
+    ...call(CODE + 8, 0x3000),
+    ...storeByte(0x3001, 2),
+    ...call(CODE + 21, 0x3000),
+    HLT,
+  ]
+  assert.is(it.execute(program), EXIT_HLT)
+  assert.is(it.gpr(L.RAX), 2n)
+})
+
 test('code is changed by every kind of store', () => {
   const target = 0x5000
   const address = le32(target + 1)

@@ -85,7 +85,10 @@ test('a benign exception without a handler becomes #GP with the IDT index, not #
 })
 
 test('#PF while delivering #PF is a double fault, #PF while delivering #UD is not', () => {
-  for (const [code, expected] of [[load(BAD), 8], [UD2, 14]] as const) {
+  for (const [code, expected] of [
+    [load(BAD), 8],
+    [UD2, 14],
+  ] as const) {
     const it = unwatched()
     it.map(BAD, BAD, 0n)
     it.handler(14, [...movEax(14), HLT], 1)

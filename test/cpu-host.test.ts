@@ -68,7 +68,10 @@ test('written: nothing is dropped for bytes that are no code', () => {
 })
 
 test('more memory than a WebAssembly memory holds is a RangeError', () => {
-  assert.throws(() => new Cpu({ ranges: [{ gpa: 0, size: 0x100000000 }] }), (error: unknown) => error instanceof RangeError)
+  assert.throws(
+    () => new Cpu({ ranges: [{ gpa: 0, size: 0x100000000 }] }),
+    (error: unknown) => error instanceof RangeError,
+  )
 })
 
 const CHILD = fileURLToPath(new URL('support/run-vm.ts', import.meta.url))

@@ -140,6 +140,40 @@ test('a write that faults sets no bits', () => {
   assert.is(it.pte(0x20000), 0x20000n | PRESENT | USER)
 })
 
+test('a fault forgets what walks remembered of its address: rights that were raised need no INVLPG', () => {
+  // Intel SDM volume 3, 4.10.4.1: a page fault invalidates the entries for its address.
+  const large = (rights: bigint): bigint => LARGE | rights | AD
+  const table = (rights: bigint): bigint => BigInt(PAGE_TABLE) | rights | AD
+  for (const [name, entry] of Object.entries({ large, table })) {
+    const it = new LongMode([{ gpa: 0, size: 6 * MB }])
+    const at = PAGE_DIRECTORY + 16
+    const address = 0x420000
+    it.poke(at, entry(PRESENT | USER))
+    runs(it, load(address), invlpg(address), load(address))
+    assert.is(it.execute(program(movEax(7), store(address))), EXIT_EXCEPTION, name)
+    assert.equal(it.exception, { vector: 14, error: 3, cr2: BigInt(address) }, name)
+    it.forget()
+    it.poke(at, entry(ALL))
+    runs(it, movEax(7), store(address))
+    assert.is(it.peek(0x20000), 7n, name)
+  }
+})
+
+test('a page table that is exchanged after a fault', () => {
+  const it = new LongMode([{ gpa: 0, size: 6 * MB }])
+  const at = PAGE_DIRECTORY + 16
+  it.poke(at, 0x90000n | ALL | AD)
+  it.poke(0x90000, 0x20000n | ALL | AD)
+  runs(it, load(0x400000), load(0x400000))
+  assert.is(it.execute(program(load(0x401000))), EXIT_EXCEPTION)
+  it.forget()
+  it.poke(0x91008, 0x21000n | ALL | AD)
+  it.poke(0x21000, 5n)
+  it.poke(at, 0x91000n | ALL | AD)
+  runs(it, load(0x401000))
+  assert.is(it.gpr(L.RAX), 5n)
+})
+
 test('#PF error codes by right', () => {
   const cases: [string, bigint, boolean, number[], number][] = [
     ['not present, read', 0n, false, load(0x20000), 0],

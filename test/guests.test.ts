@@ -25,7 +25,9 @@ function description(directory: string, name: string): Description {
 }
 
 function sha256(directory: string, name: string): string {
-  return createHash('sha256').update(readFileSync(join(directory, 'images', `${name}.elf`))).digest('hex')
+  return createHash('sha256')
+    .update(readFileSync(join(directory, 'images', `${name}.elf`)))
+    .digest('hex')
 }
 
 function present(command: string): boolean {
@@ -43,7 +45,9 @@ function build(name: keyof typeof IMAGES): { built: Description; hash: string } 
   const directory = mkdtempSync(join(tmpdir(), 'vmmjit-guests-'))
   try {
     cpSync(join(GUESTS, 'kernel'), join(directory, 'kernel'), { recursive: true })
-    execFileSync('sh', [join(directory, 'kernel', 'build.sh'), ...IMAGES[name]], { stdio: ['ignore', 'ignore', 'inherit'] })
+    execFileSync('sh', [join(directory, 'kernel', 'build.sh'), ...IMAGES[name]], {
+      stdio: ['ignore', 'ignore', 'inherit'],
+    })
     return { built: description(directory, name), hash: sha256(directory, name) }
   } finally {
     rmSync(directory, { recursive: true, force: true })

@@ -25,7 +25,7 @@ function constantSpans(cpu: Cpu): [number, number, string][] {
     [L.CR4_ALLOWED, L.RECORD_NEXT, 'the ranges and allowed bits'],
     [L.RECORD_END, L.FETCH_HOST, 'the map'],
     [L.RAM_END, L.RAM_END + 4, 'the end of RAM'],
-    [L.MXCSR + 4, L.TLB, 'the rest of the state'],
+    [L.WALK_CACHE + L.WALKS * 32, L.TLB, 'the rest of the state'],
     [L.OPEN_BUS, L.OPEN_BUS + PAGE, 'the open bus page'],
     [L.OPEN_BUS + PAGE, L.SCRATCH_PAGE, 'the gap behind the open bus page'],
     [L.SCRATCH_PAGE + PAGE, L.RECORDS, 'the gap behind the scratch page'],
@@ -64,6 +64,7 @@ export class Invariants {
       ...this.#pages(),
       ...this.#targets(),
       ...this.#code(),
+      ...this.#links(),
       ...this.#state(),
     ]
   }

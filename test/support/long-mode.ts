@@ -60,7 +60,7 @@ export class LongMode {
     this.poke(PDPT, BigInt(PAGE_DIRECTORY) | 7n)
     this.poke(PAGE_DIRECTORY, BigInt(PAGE_TABLE) | 7n)
     for (let page = 0; page < 512; page++) this.poke(PAGE_TABLE + page * 8, BigInt(page * 4096) | 7n)
-    GDT_ENTRIES.forEach((entry, index) => this.poke(GDT + index * 8, entry))
+    for (const [index, entry] of GDT_ENTRIES.entries()) this.poke(GDT + index * 8, entry)
     this.poke(TSS + 4, 0x7800n)
     this.poke(TSS + 36, 0x7c00n)
     this.reset()
