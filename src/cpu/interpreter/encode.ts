@@ -21,6 +21,8 @@ export interface Place {
   count: number
   /** Offset of the instruction in its page. */
   offset: number
+  /** Host address of the page. */
+  page: number
 }
 
 function registerAddress(register: number): number {
@@ -66,8 +68,9 @@ export class RecordWriter {
   }
 
   /** A transfer to an offset relative to the page (the end of a trace, or a relative branch). */
-  target(at: number, relativeLo: number, relativeHi: number): void {
+  target(at: number, relativeLo: number, relativeHi: number, page: number): void {
     const u32 = this.#u32
+    u32[(at + R.R_HOST_PAGE) >> 2] = page
     u32[(at + R.R_IMMEDIATE) >> 2] = relativeLo
     u32[(at + R.R_IMMEDIATE + 4) >> 2] = relativeHi
     u32[(at + R.R_LINK) >> 2] = 0
@@ -129,7 +132,7 @@ export class RecordWriter {
     const u32 = this.#u32
     if (i.operandCount > 0 && i.opKind[0] === OperandKind.rel) {
       const lo = (i.immLo >>> 0) + place.offset + i.length
-      this.target(record, lo | 0, (i.immHi + (lo > 0xffffffff ? 1 : 0)) | 0)
+      this.target(record, lo | 0, (i.immHi + (lo > 0xffffffff ? 1 : 0)) | 0, place.page)
       return
     }
     u32[(record + R.R_IMMEDIATE) >> 2] = i.immLo

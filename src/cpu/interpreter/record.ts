@@ -14,8 +14,8 @@
  *   16 i64 immediate; u16 operand 2 where that is a register; branches: target, relative to RIP_PAGE
  *   24 i64 displacement
  *
- * A branch uses base and index (u32 at 8) for the record of its target, 0 as long as it is not linked, and u8 scale to say
- * that the target lies in the same page and may be linked.
+ * A branch uses base and index (u32 at 8) for the record of its target, 0 as long as it is not linked, u8 scale to say that
+ * the target lies in the same page and may be linked, and the displacement (u32 at 24) for the host address of that page.
  */
 export const RECORD_SIZE = 32
 export const R_OP = 0
@@ -32,6 +32,7 @@ export const R_OPERAND2 = 16
 export const R_DISPLACEMENT = 24
 export const R_LINK = 8
 export const R_LINKABLE = 12
+export const R_HOST_PAGE = 24
 
 /** The memory operand is in the stack segment: a bad address is #SS. */
 export const FLAG_STACK = 1

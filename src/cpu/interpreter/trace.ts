@@ -39,7 +39,7 @@ export class TraceDecoder {
   readonly #writer: RecordWriter
   readonly #decoder = new Decoder(64)
   readonly #instruction = new Instruction()
-  readonly #place: Place = { count: 0, offset: 0 }
+  readonly #place: Place = { count: 0, offset: 0, page: 0 }
   /** The bytes of an instruction that crosses a page. */
   readonly #buffer = new Uint8Array(16)
 
@@ -73,6 +73,7 @@ export class TraceDecoder {
     const place = this.#place
     place.count = 0
     place.offset = start
+    place.page = page
     let at = trace
     for (let done = 0; done < limit; done++) {
       const status = this.#decoder.decode(this.#bytes, page + place.offset, page + PAGE, i)
@@ -92,8 +93,8 @@ export class TraceDecoder {
   }
 
   #goto(at: number): number {
-    this.#writer.special(at, R.OP_GOTO, { count: this.#place.count, offset: Math.min(this.#place.offset, PAGE - 1) })
-    this.#writer.target(at, this.#place.offset, 0)
+    this.#writer.special(at, R.OP_GOTO, { ...this.#place, offset: Math.min(this.#place.offset, PAGE - 1) })
+    this.#writer.target(at, this.#place.offset, 0, this.#place.page)
     return at + R.RECORD_SIZE
   }
 
@@ -117,6 +118,7 @@ export class TraceDecoder {
     const status = this.#decoder.decode(this.#buffer, 0, this.#buffer.length, i)
     this.#place.count = 0
     this.#place.offset = offset
+    this.#place.page = host - offset
     this.#writer.cross(trace, this.#place, second)
     let at = trace + R.RECORD_SIZE
     const op = status === DecodeStatus.ok ? operationOf(i) : -1

@@ -27,6 +27,7 @@ const R_COUNT: usize = 2
 const R_LINK: usize = 8
 const R_POSITION: usize = 14
 const R_IMMEDIATE: usize = 16
+const R_HOST_PAGE: usize = 24
 const MAX_TRACE: i32 = 64
 
 const DR6_BS: u32 = 0x4000
@@ -216,7 +217,8 @@ function resolve(): u32 {
   const target = load<u32>(L.TARGET_BASE) + (hash & (L.TARGET_ENTRIES - 1)) * L.TARGET_ENTRY_SIZE
   store<u64>(target, rip)
   store<u32>(target, record, L.TARGET_RECORD)
-  if (link != 0) store<u32>(link, record, R_LINK)
+  // The page may have been mapped elsewhere since the branch was entered; a link must stay within the page itself.
+  if (link != 0 && load<u32>(link, R_HOST_PAGE) == (host & ~4095)) store<u32>(link, record, R_LINK)
   return record
 }
 
