@@ -1,9 +1,10 @@
-// String instructions. A call does one element, or, with a repeat prefix, as many as lie in the pages at hand; it answers
-// 0 when the instruction is complete, 1 when it faulted (with the registers as far as it got), 2 when there is more to do.
-// A call counts as one instruction of the budget whatever it did, in both engines alike.
+// String instructions. A call does one element, or, with a repeat prefix, as many as lie in the pages of its operands; it
+// answers 0 when the instruction is complete, 1 when it faulted (with the registers as far as it got), 2 when there is more
+// to do. A call counts as one instruction of the budget: how many calls an instruction takes depends on addresses alone, not
+// on what the TLB holds, so that virtual time is the same in every engine.
 //
-// Pages are worked on in place only where the TLB holds the tag for it: then nothing has to be checked. Otherwise one
-// element goes the slow way, which fills the TLB.
+// Pages are worked on in place where the TLB holds the tag for it: then nothing has to be checked. Otherwise an element
+// goes the slow way, which fills the TLB.
 
 import * as L from '../layout'
 import { loadSized, readData, writeData } from './access'
@@ -43,22 +44,24 @@ export function moveIndex(register: u32, elements: u64, size: u32, addressSize: 
   setIndex(register, backward() ? value - distance : value + distance, addressSize)
 }
 
-function finish(repeat: u32, elements: u64, addressSize: u32): u32 {
-  if (repeat == 0) return COMPLETE
-  const left = (load<u64>(L.RCX) & addressMask(addressSize)) - elements
-  setIndex(L.RCX, left, addressSize)
-  return left == 0 ? COMPLETE : AGAIN
+// After some elements: the counter, if there is one.
+function countDown(repeat: u32, elements: u64, addressSize: u32): void {
+  if (repeat != 0) setIndex(L.RCX, (load<u64>(L.RCX) & addressMask(addressSize)) - elements, addressSize)
+}
+
+function outcome(repeat: u32, mask: u64): u32 {
+  return repeat != 0 && (load<u64>(L.RCX) & mask) != 0 ? AGAIN : COMPLETE
 }
 
 // Single-stepping and breakpoints want to see each element.
-function mayRunInBulk(repeat: u32): bool {
-  return repeat != 0 && (load<u32>(L.STEPPING) & L.STEP_TRAP) == 0 && !anyBreakpoint()
+function oneByOne(repeat: u32): bool {
+  return repeat == 0 || (load<u32>(L.STEPPING) & L.STEP_TRAP) != 0 || anyBreakpoint()
 }
 
-// Elements from an address on that lie in its page.
+// Elements from an address on that lie in its page; an element that does not counts as one.
 function inPage(linear: u64, size: u32): u64 {
   const offset = (linear as u32) & 4095
-  if (offset + size > 4096) return 0
+  if (offset + size > 4096) return 1
   return backward() ? ((offset / size + 1) as u64) : (((4096 - offset) / size) as u64)
 }
 
@@ -69,35 +72,50 @@ function inPlace(linear: u64, tag: u32): u32 {
   return (linear as u32) + load<u32>(entry, L.TLB_ADDEND)
 }
 
-function least(a: u64, b: u64): u64 {
-  return a < b ? a : b
+function sourceAddress(mask: u64, segmentBase: u64): u64 {
+  return (load<u64>(L.RSI) & mask) + segmentBase
+}
+
+function destinationAddress(mask: u64): u64 {
+  return load<u64>(L.RDI) & mask
+}
+
+// Elements that one call does.
+function chunk(repeat: u32, wanted: u64, room: u64): u64 {
+  return oneByOne(repeat) ? 1 : min<u64>(wanted, room)
+}
+
+// An operand that crosses into the next page is never done in place.
+function wholeInPage(linear: u64, size: u32): bool {
+  return ((linear as u32) & 4095) + size <= 4096
 }
 
 export function stringMove(size: u32, addressSize: u32, repeat: u32, segmentBase: u64): u32 {
   const mask = addressMask(addressSize)
   const wanted = remaining(repeat, mask)
   if (wanted == 0) return COMPLETE
-  const source = (load<u64>(L.RSI) & mask) + segmentBase
-  const destination = load<u64>(L.RDI) & mask
-  let done: u64 = 0
-  if (mayRunInBulk(repeat)) {
-    const from = inPlace(source, L.TLB_READ)
-    const to = inPlace(destination, L.TLB_WRITE)
-    if (from != 0 && to != 0) {
-      done = least(wanted, least(inPage(source, size), inPage(destination, size)))
-      copyElements(from, to, done as u32, size)
+  const room = min<u64>(inPage(sourceAddress(mask, segmentBase), size), inPage(destinationAddress(mask), size))
+  let left = chunk(repeat, wanted, room)
+  while (left != 0) {
+    const source = sourceAddress(mask, segmentBase)
+    const destination = destinationAddress(mask)
+    const whole = wholeInPage(source, size) && wholeInPage(destination, size)
+    const from = whole ? inPlace(source, L.TLB_READ) : 0
+    const to = from != 0 ? inPlace(destination, L.TLB_WRITE) : 0
+    const done: u64 = to != 0 ? left : 1
+    if (to != 0) copyElements(from, to, done as u32, size)
+    else {
+      const value = readData(source, size, 0)
+      if (faulted()) return FAULTED
+      writeData(destination, value, size, 0)
+      if (faulted()) return FAULTED
     }
+    moveIndex(L.RSI, done, size, addressSize)
+    moveIndex(L.RDI, done, size, addressSize)
+    countDown(repeat, done, addressSize)
+    left -= done
   }
-  if (done == 0) {
-    const value = readData(source, size, 0)
-    if (faulted()) return FAULTED
-    writeData(destination, value, size, 0)
-    if (faulted()) return FAULTED
-    done = 1
-  }
-  moveIndex(L.RSI, done, size, addressSize)
-  moveIndex(L.RDI, done, size, addressSize)
-  return finish(repeat, done, addressSize)
+  return outcome(repeat, mask)
 }
 
 // Overlapping moves repeat a pattern, as element after element would.
@@ -126,21 +144,22 @@ export function stringStore(size: u32, addressSize: u32, repeat: u32, _segmentBa
   const mask = addressMask(addressSize)
   const wanted = remaining(repeat, mask)
   if (wanted == 0) return COMPLETE
-  const destination = load<u64>(L.RDI) & mask
   const value = load<u64>(L.RAX)
-  let done: u64 = 0
-  const to = mayRunInBulk(repeat) ? inPlace(destination, L.TLB_WRITE) : 0
-  if (to != 0) {
-    done = least(wanted, inPage(destination, size))
-    fillElements(to, value, done as u32, size)
+  let left = chunk(repeat, wanted, inPage(destinationAddress(mask), size))
+  while (left != 0) {
+    const destination = destinationAddress(mask)
+    const to = wholeInPage(destination, size) ? inPlace(destination, L.TLB_WRITE) : 0
+    const done: u64 = to != 0 ? left : 1
+    if (to != 0) fillElements(to, value, done as u32, size)
+    else {
+      writeData(destination, value, size, 0)
+      if (faulted()) return FAULTED
+    }
+    moveIndex(L.RDI, done, size, addressSize)
+    countDown(repeat, done, addressSize)
+    left -= done
   }
-  if (done == 0) {
-    writeData(destination, value, size, 0)
-    if (faulted()) return FAULTED
-    done = 1
-  }
-  moveIndex(L.RDI, done, size, addressSize)
-  return finish(repeat, done, addressSize)
+  return outcome(repeat, mask)
 }
 
 function fillElements(to: u32, value: u64, elements: u32, size: u32): void {
@@ -157,13 +176,18 @@ function fillElements(to: u32, value: u64, elements: u32, size: u32): void {
 
 export function stringLoad(size: u32, addressSize: u32, repeat: u32, segmentBase: u64): u32 {
   const mask = addressMask(addressSize)
-  if (remaining(repeat, mask) == 0) return COMPLETE
-  const value = readData((load<u64>(L.RSI) & mask) + segmentBase, size, 0)
-  if (faulted()) return FAULTED
-  if (size == 4) store<u64>(L.RAX, value)
-  else storeSized(L.RAX, value, size)
-  moveIndex(L.RSI, 1, size, addressSize)
-  return finish(repeat, 1, addressSize)
+  const wanted = remaining(repeat, mask)
+  if (wanted == 0) return COMPLETE
+  let left = chunk(repeat, wanted, inPage(sourceAddress(mask, segmentBase), size))
+  for (; left != 0; left--) {
+    const value = readData(sourceAddress(mask, segmentBase), size, 0)
+    if (faulted()) return FAULTED
+    if (size == 4) store<u64>(L.RAX, value)
+    else storeSized(L.RAX, value, size)
+    moveIndex(L.RSI, 1, size, addressSize)
+    countDown(repeat, 1, addressSize)
+  }
+  return outcome(repeat, mask)
 }
 
 // Flags of a - b.
@@ -183,71 +207,45 @@ function stops(repeat: u32, a: u64, b: u64): bool {
   return (repeat == WHILE_EQUAL) != (a == b)
 }
 
-function comparisonDone(repeat: u32, a: u64, b: u64, elements: u64, size: u32, addressSize: u32): u32 {
-  compareFlags(a, b, size)
-  const more = finish(repeat, elements, addressSize)
-  return repeat != 0 && stops(repeat, a, b) ? COMPLETE : more
+// An operand of a comparison: in place when it can be, else the slow way; the caller looks at faulted().
+function element(linear: u64, size: u32): u64 {
+  const host = wholeInPage(linear, size) ? inPlace(linear, L.TLB_READ) : 0
+  return host != 0 ? loadSized(host, size) : readData(linear, size, 0)
 }
 
 export function stringCompare(size: u32, addressSize: u32, repeat: u32, segmentBase: u64): u32 {
   const mask = addressMask(addressSize)
   const wanted = remaining(repeat, mask)
   if (wanted == 0) return COMPLETE
-  const source = (load<u64>(L.RSI) & mask) + segmentBase
-  const destination = load<u64>(L.RDI) & mask
-  let a: u64 = 0
-  let b: u64 = 0
-  let done: u64 = 0
-  let first = mayRunInBulk(repeat) ? inPlace(source, L.TLB_READ) : 0
-  let second = first != 0 ? inPlace(destination, L.TLB_READ) : 0
-  if (second != 0) {
-    const limit = least(wanted, least(inPage(source, size), inPage(destination, size)))
-    const step: u32 = backward() ? 0 - size : size
-    while (done < limit) {
-      a = loadSized(first, size)
-      b = loadSized(second, size)
-      done++
-      if (stops(repeat, a, b)) break
-      first += step
-      second += step
-    }
-  }
-  if (done == 0) {
-    a = readData(source, size, 0)
+  const room = min<u64>(inPage(sourceAddress(mask, segmentBase), size), inPage(destinationAddress(mask), size))
+  let left = chunk(repeat, wanted, room)
+  for (; left != 0; left--) {
+    const a = element(sourceAddress(mask, segmentBase), size)
     if (faulted()) return FAULTED
-    b = readData(destination, size, 0)
+    const b = element(destinationAddress(mask), size)
     if (faulted()) return FAULTED
-    done = 1
+    moveIndex(L.RSI, 1, size, addressSize)
+    moveIndex(L.RDI, 1, size, addressSize)
+    countDown(repeat, 1, addressSize)
+    compareFlags(a, b, size)
+    if (repeat != 0 && stops(repeat, a, b)) return COMPLETE
   }
-  moveIndex(L.RSI, done, size, addressSize)
-  moveIndex(L.RDI, done, size, addressSize)
-  return comparisonDone(repeat, a, b, done, size, addressSize)
+  return outcome(repeat, mask)
 }
 
 export function stringScan(size: u32, addressSize: u32, repeat: u32, _segmentBase: u64): u32 {
   const mask = addressMask(addressSize)
   const wanted = remaining(repeat, mask)
   if (wanted == 0) return COMPLETE
-  const destination = load<u64>(L.RDI) & mask
   const a = size == 8 ? load<u64>(L.RAX) : load<u64>(L.RAX) & (((1 as u64) << ((size as u64) << 3)) - 1)
-  let b: u64 = 0
-  let done: u64 = 0
-  let at = mayRunInBulk(repeat) ? inPlace(destination, L.TLB_READ) : 0
-  if (at != 0) {
-    const limit = least(wanted, inPage(destination, size))
-    const step: u32 = backward() ? 0 - size : size
-    while (done < limit) {
-      b = loadSized(at, size)
-      done++
-      if (stops(repeat, a, b)) break
-      at += step
-    }
-  }
-  if (done == 0) {
-    b = readData(destination, size, 0)
+  let left = chunk(repeat, wanted, inPage(destinationAddress(mask), size))
+  for (; left != 0; left--) {
+    const b = element(destinationAddress(mask), size)
     if (faulted()) return FAULTED
-    done = 1
+    moveIndex(L.RDI, 1, size, addressSize)
+    countDown(repeat, 1, addressSize)
+    compareFlags(a, b, size)
+    if (repeat != 0 && stops(repeat, a, b)) return COMPLETE
   }
-  moveIndex(L.RDI, done, size, addressSize)
-  return comparisonDone(repeat, a, b, done, size, addressSize)
+  return outcome(repeat, mask)
 }
