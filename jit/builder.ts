@@ -168,7 +168,9 @@ export class TranslatorBuilder extends Builder {
     this.#leave(REGION_GO, this.binary('add', this.#page, this.i64(offset)), 0)
   }
 
-  leaveForValue(rip: Value): void {
+  /** Leaves by an indirect transfer, whose place is noted for the profile. */
+  leaveForValue(rip: Value, site: number): void {
+    this.setState32(L.EXIT_SITE, this.i32(site))
     this.#leave(REGION_GO, rip, 0)
   }
 

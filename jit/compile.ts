@@ -6,8 +6,8 @@ import { type Env, TranslatorBuilder } from './builder.ts'
 import { buildGraph, type Graph } from './graph.ts'
 import type { Block, PlacedInstruction, Region, Terminator } from './region.ts'
 
-/** A return compares its target with at most so many places behind calls of the region. */
-const MAX_RETURN_SITES = 4
+/** An indirect transfer compares its target with at most so many places in the region. */
+const MAX_TARGETS = 8
 
 type Signature = { parameters: Type[]; result: Type | undefined }
 
@@ -21,9 +21,7 @@ class RegionEmitter {
   constructor(x: ImportingBuilder, region: Region, entry: number) {
     this.#x = x
     this.#region = region
-    const calls = [...region.blocks.values()].map(({ terminator }) => terminator)
-    const sites = calls.flatMap((terminator) => (terminator.kind === 'call' ? [terminator.next] : []))
-    this.#returnSites = [...new Set(sites)].filter((site) => region.blocks.has(site)).slice(0, MAX_RETURN_SITES)
+    this.#returnSites = returnSites(region)
     this.#instructions = [...region.blocks.values()].reduce((sum, block) => sum + block.instructions.length, 0)
     this.#graph = buildGraph(entry, (name) => this.#targets(region.blocks.get(name) as Block))
   }
@@ -37,13 +35,19 @@ class RegionEmitter {
           return [terminator.target]
         case 'branch':
           return [terminator.next, terminator.taken]
-        case 'return':
-          return [...this.#returnSites]
+        case 'indirect':
+          return this.#indirectTargets(terminator)
         default:
           return []
       }
     }
     return targets().filter((target) => this.#region.blocks.has(target))
+  }
+
+  /** Where in the region an indirect transfer may lead: what was seen, and for a return what is behind the calls. */
+  #indirectTargets({ targets, returns }: Terminator & { kind: 'indirect' }): number[] {
+    const all = returns ? [...targets, ...this.#returnSites] : targets
+    return [...new Set(all)].filter((target) => this.#region.blocks.has(target)).slice(0, MAX_TARGETS)
   }
 
   emit(): void {
@@ -118,11 +122,8 @@ class RegionEmitter {
       case 'branch':
         this.#branch(node, terminator, transfer?.condition as Value)
         return
-      case 'return':
-        this.#return(node, transfer?.target as Value)
-        return
       case 'indirect':
-        x.leaveForValue(transfer?.target ?? this.#direct(instructions))
+        this.#indirect(node, terminator, transfer?.target ?? this.#direct(instructions))
         return
       case 'interpret':
         x.leaveFor(end)
@@ -143,13 +144,13 @@ class RegionEmitter {
     this.#go(node, terminator.next)
   }
 
-  #return(node: number, target: Value): void {
-    for (const site of this.#returnSites) {
+  #indirect(node: number, terminator: Terminator & { kind: 'indirect' }, target: Value): void {
+    for (const offset of this.#indirectTargets(terminator)) {
       const saved = this.#save()
-      this.#x.if(this.#x.isAt(target, site), () => this.#go(node, site))
+      this.#x.if(this.#x.isAt(target, offset), () => this.#go(node, offset))
       this.#restore(saved)
     }
-    this.#x.leaveForValue(target)
+    this.#x.leaveForValue(target, terminator.site)
   }
 
   /** Control goes to the code at an offset. */
@@ -167,6 +168,14 @@ class RegionEmitter {
       this.#x.br(`merge${to}`)
     } else this.#tree(to)
   }
+}
+
+/** The places behind the region's calls. */
+function returnSites(region: Region): number[] {
+  const behind = ({ terminator }: Block): number | undefined =>
+    terminator.kind === 'call' || terminator.kind === 'indirect' ? terminator.next : undefined
+  const sites = new Set([...region.blocks.values()].map(behind))
+  return [...sites].filter((site) => site !== undefined && region.blocks.has(site)) as number[]
 }
 
 /** Notes which functions of the runtime are called. */

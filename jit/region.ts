@@ -15,8 +15,15 @@ export type Terminator =
   | { readonly kind: 'branch'; readonly taken: number; readonly next: number }
   | { readonly kind: 'jump'; readonly target: number }
   | { readonly kind: 'call'; readonly target: number; readonly next: number }
-  | { readonly kind: 'return' }
-  | { readonly kind: 'indirect' }
+  /** RET, JMP and CALL to an address computed by the guest; `targets` are those that the profile knows. */
+  | {
+      readonly kind: 'indirect'
+      readonly targets: readonly number[]
+      readonly returns: boolean
+      /** Behind a call: where its return leads. */
+      readonly next: number | undefined
+      readonly site: number
+    }
   /** The instruction at the block's end is not translated. */
   | { readonly kind: 'interpret' }
 
@@ -48,6 +55,9 @@ const MAX_BLOCK = 100
 const MAX_PAGES = 6
 const PAGE = 4096
 
+/** Offsets (from the head's page) that an indirect transfer, by the host address of its instruction, was seen to lead to. */
+export type Profile = (site: number) => readonly number[]
+
 /** Gives the host address of the page at a distance from the head's page, or 0. */
 export type PageFinder = (distance: number) => number
 
@@ -56,6 +66,7 @@ export class RegionFinder {
   readonly #decoder: Decoder
   readonly #translatable: (instruction: Instruction) => boolean
   readonly #buffer = new Uint8Array(16)
+  #profile: Profile = () => []
 
   constructor(bytes: Uint8Array, decoder: Decoder, translatable: (instruction: Instruction) => boolean) {
     this.#bytes = bytes
@@ -64,7 +75,8 @@ export class RegionFinder {
   }
 
   /** The region around the code at `offset` in the head's page. */
-  find(offset: number, pageAt: PageFinder): Region {
+  find(offset: number, pageAt: PageFinder, profile: Profile): Region {
+    this.#profile = profile
     const region: Region = { blocks: new Map(), pages: new Map(), spans: [] }
     const pending = [offset]
     let instructions = 0
@@ -120,6 +132,24 @@ export class RegionFinder {
     return instruction
   }
 
+  #terminator(i: Instruction, next: number, region: Region): Terminator | undefined {
+    const name = nameOf(i.name)
+    const far = i.immHi !== (i.immLo < 0 ? -1 : 0)
+    if (i.operandCount > 0 && i.opKind[0] === OperandKind.rel && !far) {
+      const target = next + i.immLo
+      if (name === 'jmp.rel') return { kind: 'jump', target }
+      if (name === 'call.rel') return { kind: 'call', target, next }
+      return { kind: 'branch', taken: target, next }
+    }
+    if (!entryOf(name)?.ends && i.opKind[0] !== OperandKind.rel) return undefined
+    const start = next - i.length
+    const page = start & ~(PAGE - 1)
+    const site = (region.pages.get(page) as number) + (start - page)
+    const targets = this.#profile(site)
+    const call = name === 'call.ind' && targets.length > 0
+    return { kind: 'indirect', targets, returns: name === 'ret', next: call ? next : undefined, site }
+  }
+
   #decodeBlock(start: number, region: Region, pageAt: PageFinder): Block | undefined {
     const instructions: PlacedInstruction[] = []
     let offset = start
@@ -131,25 +161,12 @@ export class RegionFinder {
       }
       instructions.push({ offset, instruction })
       offset += instruction.length
-      const terminator = terminatorOf(instruction, offset)
+      const terminator = this.#terminator(instruction, offset, region)
       if (terminator) return finish(terminator)
       if (region.blocks.has(offset)) break
     }
     return finish({ kind: 'goto', target: offset })
   }
-}
-
-function terminatorOf(i: Instruction, next: number): Terminator | undefined {
-  const name = nameOf(i.name)
-  if (i.operandCount > 0 && i.opKind[0] === OperandKind.rel) {
-    const target = next + i.immLo
-    if (i.immHi !== (i.immLo < 0 ? -1 : 0)) return { kind: 'indirect' }
-    if (name === 'jmp.rel') return { kind: 'jump', target }
-    if (name === 'call.rel') return { kind: 'call', target, next }
-    return { kind: 'branch', taken: target, next }
-  }
-  if (name === 'ret') return { kind: 'return' }
-  return entryOf(name)?.ends ? { kind: 'indirect' } : undefined
 }
 
 function successors(terminator: Terminator): number[] {
@@ -161,6 +178,8 @@ function successors(terminator: Terminator): number[] {
       return [terminator.next, terminator.taken]
     case 'call':
       return [terminator.target, terminator.next]
+    case 'indirect':
+      return terminator.next === undefined ? [...terminator.targets] : [...terminator.targets, terminator.next]
     default:
       return []
   }

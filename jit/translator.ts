@@ -11,10 +11,13 @@ import * as L from '../src/cpu/layout.ts'
 import { newModule } from '../src/cpu/wasm/emitter.ts'
 import { NotTranslatable, TranslatorBuilder } from './builder.ts'
 import { compileRegion } from './compile.ts'
+import { IndirectProfile } from './profile.ts'
 import { type Region, RegionFinder } from './region.ts'
 
 /** Samples that make a place hot. */
 const HOT = 2
+/** A head is translated anew so many times when the profile knows more. */
+const MAX_ROUNDS = 12
 
 export interface TranslatorOptions {
   /** Translate everything at first sight. */
@@ -28,6 +31,9 @@ export class RegionTranslator implements Translator {
   readonly #view: DataView
   readonly #finder: RegionFinder
   readonly #samples = new Map<number, number>()
+  readonly #profile = new IndirectProfile()
+  /** Translations of a head because of the profile. */
+  readonly #rounds = new Map<number, number>()
   readonly #eager: boolean
   #nextRegion = 0
   readonly statistics = { regions: 0, blocks: 0, bytes: 0, milliseconds: 0 }
@@ -50,7 +56,29 @@ export class RegionTranslator implements Translator {
     const host = page + offset
     const count = (this.#samples.get(host) ?? 0) + 1
     this.#samples.set(host, count)
-    if (count === HOT) this.#translate(rip, host, offset)
+    // A head that lost its region, since its code was written, comes back at doubled counts: a page that keeps changing
+    // costs little.
+    if (count >= HOT && (count & (count - 1)) === 0 && !this.#isHead(host)) this.#translate(rip, host, offset)
+    if (!this.#eager) this.#follow(rip)
+  }
+
+  #isHead(host: number): boolean {
+    const record = this.#host.runtime.findRecord(host, L.MODE_64) >>> 0
+    return record !== 0 && this.#u16[record >> 1] === OP_REGION
+  }
+
+  /** If an indirect transfer led here, regions that have it may go on here instead of ending. */
+  #follow(rip: bigint): void {
+    const site = (this.#u32[L.EXIT_SITE >> 2] as number) >>> 0
+    if (site === 0) return
+    this.#u32[L.EXIT_SITE >> 2] = 0
+    for (const head of this.#profile.seen(site, rip)) {
+      const heads = (this.#rounds.get(head.host) ?? 0) + 1
+      this.#rounds.set(head.host, heads)
+      const page = this.#host.runtime.executableHost(head.rip & ~0xfffn) >>> 0
+      const offset = Number(head.rip & 0xfffn)
+      if (heads <= MAX_ROUNDS && page + offset === head.host) this.#translate(head.rip, head.host, offset)
+    }
   }
 
   decoded(): void {
@@ -63,27 +91,38 @@ export class RegionTranslator implements Translator {
   #translate(rip: bigint, host: number, offset: number): void {
     const { runtime } = this.#host
     const record = runtime.findRecord(host, L.MODE_64) >>> 0
-    if (record === 0 || this.#u16[record >> 1] === OP_REGION) return
+    if (record === 0) return
+    const known = this.#u16[record >> 1] === OP_REGION
     const started = performance.now()
-    const head = rip & ~0xfffn
-    const region = this.#finder.find(offset, (distance) => runtime.executableHost(head + BigInt(distance)) >>> 0)
+    const page = rip & ~0xfffn
+    const region = this.#finder.find(
+      offset,
+      (distance) => runtime.executableHost(page + BigInt(distance)) >>> 0,
+      (site) => this.#profile.targets(site, page),
+    )
     if (!region.blocks.has(offset)) return
     const bytes = compileRegion(region, offset)
-    this.#install(record, region, bytes)
+    this.#install(record, region, bytes, known)
+    for (const { terminator } of region.blocks.values()) {
+      if (terminator.kind === 'indirect') this.#profile.uses(terminator.site, { host, rip })
+    }
     this.statistics.milliseconds += performance.now() - started
   }
 
-  #install(record: number, region: Region, bytes: Uint8Array): void {
+  /** `known`: the record is the head of a region already, which is replaced. */
+  #install(record: number, region: Region, bytes: Uint8Array, known: boolean): void {
     const { memory, runtime, regions } = this.#host
     const module = new WebAssembly.Module(bytes as BufferSource)
     const instance = new WebAssembly.Instance(module, { env: { memory }, runtime })
-    const index = this.#nextRegion++ % regions.length
+    const index = known ? (this.#u32[(record + HEADER_REGION) >> 2] as number) : this.#nextRegion++ % regions.length
     regions.set(index, instance.exports.region)
     for (const { host, length } of region.spans) runtime.markCode(host, length)
     for (const [distance, page] of region.pages) if (distance !== 0) runtime.watchPage(record, page)
-    this.#u32[(record + HEADER_ORIGINAL_OP) >> 2] = this.#u16[record >> 1] as number
-    this.#u32[(record + HEADER_REGION) >> 2] = index
-    this.#u16[record >> 1] = OP_REGION
+    if (!known) {
+      this.#u32[(record + HEADER_ORIGINAL_OP) >> 2] = this.#u16[record >> 1] as number
+      this.#u32[(record + HEADER_REGION) >> 2] = index
+      this.#u16[record >> 1] = OP_REGION
+    }
     this.statistics.regions++
     this.statistics.blocks += region.blocks.size
     this.statistics.bytes += bytes.length

@@ -188,6 +188,9 @@ export const RESIDENT_PAGES = 0x67c
 // Not zero between EXIT_DECODE and the return to the dispatcher.
 export const DECODING = 0x65c
 
+// Host address of the indirect jump, call or return by which a region was left last; the translator's profile.
+export const EXIT_SITE = 0x6b8
+
 // The entries of a page walk: { gpa u64, entry u64 } for each level.
 export const WALK_TRAIL = 0x6c0
 // Room for the runtime to build things: event frames, single bytes.
