@@ -1,6 +1,7 @@
 /** `npm run bench -- [--run NAME,...] [--scale N] [--json [FILE]]` */
 import { writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
+import { Command } from 'commander'
 import { runWorkloads, type WorkloadResult } from './guest.ts'
 import { runSmall, type SmallResult } from './small.ts'
 
@@ -34,16 +35,13 @@ function print(report: Report, write: (line: string) => void): void {
   }
 }
 
-/** The value after an option, '' for an option at the end or before another one, undefined without it. */
-function option(name: string): string | undefined {
-  const at = process.argv.indexOf(`--${name}`)
-  if (at < 0) return undefined
-  const value = process.argv[at + 1] ?? ''
-  return value.startsWith('--') ? '' : value
-}
-
-const names = (option('run') ?? '').split(',').filter((name) => name !== '')
-const workloads = await runWorkloads(names, Number(option('scale') ?? 1))
+const options = new Command('bench')
+  .option('--run <names>', 'only these workloads of the built-in guest, separated by commas')
+  .option('--scale <n>', 'times the work', '1')
+  .option('--json [file]', 'the figures as JSON, to a file or to standard output')
+  .parse()
+  .opts<{ run?: string; scale: string; json?: string | true }>()
+const workloads = await runWorkloads(options.run?.split(',') ?? [], Number(options.scale))
 const report: Report = {
   node: process.version,
   cpu: cpus()[0]?.model ?? 'unknown processor',
@@ -52,9 +50,8 @@ const report: Report = {
   mips: geometricMean(workloads.filter(({ instructions }) => instructions > 20e6).map(({ mips }) => mips)),
   small: runSmall(),
 }
-const json = option('json')
 const text = `${JSON.stringify(report, undefined, 2)}\n`
 // With the JSON on standard output, the table goes to standard error.
-print(report, json === '' ? console.error : console.log)
-if (json === '') process.stdout.write(text)
-else if (json !== undefined) writeFileSync(json, text)
+print(report, options.json === true ? console.error : console.log)
+if (options.json === true) process.stdout.write(text)
+else if (options.json !== undefined) writeFileSync(options.json, text)
