@@ -6,7 +6,7 @@
 import type { Translator, TranslatorHost } from '../src/cpu/cpu.ts'
 import { Decoder } from '../src/cpu/decoder/decoder.ts'
 import type { Instruction } from '../src/cpu/decoder/instruction.ts'
-import { HEADER_ORIGINAL_OP, HEADER_REGION, OP_REGION } from '../src/cpu/interpreter/record.ts'
+import { HEADER_COPY, HEADER_REGION, OP_CROSS, OP_REGION } from '../src/cpu/interpreter/record.ts'
 import * as L from '../src/cpu/layout.ts'
 import { newModule } from '../src/cpu/wasm/emitter.ts'
 import { NotTranslatable, TranslatorBuilder } from './builder.ts'
@@ -92,7 +92,10 @@ export class RegionTranslator implements Translator {
     const { runtime } = this.#host
     const record = runtime.findRecord(host, L.MODE_64) >>> 0
     if (record === 0) return
-    const known = this.#u16[record >> 1] === OP_REGION
+    const op = this.#u16[record >> 1]
+    // A trace that begins across pages checks its second page in its first record, which can not be replaced.
+    if (op === OP_CROSS) return
+    const known = op === OP_REGION
     const started = performance.now()
     const page = rip & ~0xfffn
     const region = this.#finder.find(
@@ -112,6 +115,8 @@ export class RegionTranslator implements Translator {
   /** `known`: the record is the head of a region already, which is replaced. */
   #install(record: number, region: Region, bytes: Uint8Array, known: boolean): void {
     const { memory, runtime, regions } = this.#host
+    const copy = known ? 0 : runtime.copyHead(record) >>> 0
+    if (!known && copy === 0) return
     const module = new WebAssembly.Module(bytes as BufferSource)
     const instance = new WebAssembly.Instance(module, { env: { memory }, runtime })
     const index = known ? (this.#u32[(record + HEADER_REGION) >> 2] as number) : this.#nextRegion++ % regions.length
@@ -119,7 +124,7 @@ export class RegionTranslator implements Translator {
     for (const { host, length } of region.spans) runtime.markCode(host, length)
     for (const [distance, page] of region.pages) if (distance !== 0) runtime.watchPage(record, page)
     if (!known) {
-      this.#u32[(record + HEADER_ORIGINAL_OP) >> 2] = this.#u16[record >> 1] as number
+      this.#u32[(record + HEADER_COPY) >> 2] = copy
       this.#u32[(record + HEADER_REGION) >> 2] = index
       this.#u16[record >> 1] = OP_REGION
     }

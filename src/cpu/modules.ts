@@ -26,6 +26,8 @@ export interface Runtime extends WebAssembly.Exports {
   fetchNextPage(): number
   findRecord(host: number, mode: number): number
   watchPage(record: number, page: number): void
+  /** Copies the head of a region to be; 0 when there is no room for more records. */
+  copyHead(record: number): number
   /** Host address of a linear page that the running code may execute, else 0; nothing is raised. */
   executableHost(page: bigint): number
 }

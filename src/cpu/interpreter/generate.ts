@@ -68,6 +68,14 @@ const SPECIAL: Record<number, (x: InterpreterBuilder) => void> = {
     x.if(x.call('crossPage', 'i32', x.record), () => x.site.leave())
     x.nextRecord()
   },
+  [R.OP_REGION]: (x) => {
+    const header = (distance: number) => x.load('i32', 4, x.binary('add', x.record, x.i32(distance)))
+    const outcome = x.callIndirect('regions', header(R.HEADER_REGION), [], 'i32')
+    x.if(x.eqz(outcome), () => x.goTo(x.state64(L.RIP), x.state32(L.BUDGET)))
+    x.if(x.compare('eq', outcome, x.i32(R.REGION_LEAVE)), () => x.site.leave())
+    x.site.next(header(R.HEADER_COPY))
+  },
+  [R.OP_RESUME]: (x) => x.site.next(x.load('i32', 4, x.record, R.R_LINK)),
   [R.OP_UNDEFINED]: (x) => x.raise(6),
   [R.OP_TOO_LONG]: (x) => x.raise(13, 0),
 }
@@ -133,36 +141,22 @@ function emitSwitch(x: RecordingBuilder, hot: number): void {
   const m = x.module
   const label = (op: number) => `op${op}`
   const labels = Array.from({ length: hot }, (_, op) => label(op))
-  const op = x.variable('i32')
-  x.keepLocals()
-  x.assign(op, x.load('i32', 2, x.record, R.R_OP))
+  const op = x.load('i32', 2, x.record, R.R_OP)
   const arms = (last: number): void => {
     x.block(label(last), () => {
       if (last === 0) x.statement(m.switch(labels, 'cold', op.take()))
       else arms(last - 1)
     })
     x.releaseLocals()
-    if (last === R.OP_REGION) emitRegion(x, op)
-    else emitOp(x, last)
+    emitOp(x, last)
   }
-  x.loop('again', () => {
-    x.block('cold', () => arms(hot - 1))
-    x.releaseLocals()
-    const result = x.callIndirect('handlers', x.binary('sub', op, x.i32(hot)), ['i32'], 'i32', x.record)
-    x.if(x.compare('gt_u', result, x.i32(FAULT)), () => x.site.next(result))
-    x.if(result, () => x.site.fault())
-    x.site.leave()
-  })
-}
-
-/** Calls the region that begins at the record, then goes where it says. */
-function emitRegion(x: RecordingBuilder, op: Value): void {
-  const region = x.load('i32', 4, x.binary('add', x.record, x.i32(R.HEADER_REGION)))
-  const outcome = x.callIndirect('regions', region, [], 'i32')
-  x.if(x.eqz(outcome), () => x.goTo(x.state64(L.RIP), x.state32(L.BUDGET)))
-  x.if(x.compare('eq', outcome, x.i32(R.REGION_LEAVE)), () => x.site.leave())
-  x.assign(op, x.load('i32', 2, x.binary('add', x.record, x.i32(R.HEADER_ORIGINAL_OP))))
-  x.br('again')
+  x.block('cold', () => arms(hot - 1))
+  x.releaseLocals()
+  const index = x.binary('sub', x.load('i32', 2, x.record, R.R_OP), x.i32(hot))
+  const result = x.callIndirect('handlers', index, ['i32'], 'i32', x.record)
+  x.if(x.compare('gt_u', result, x.i32(FAULT)), () => x.site.next(result))
+  x.if(result, () => x.site.fault())
+  x.site.leave()
 }
 
 /** The interpreter's module as wasm bytes. */

@@ -1,3 +1,5 @@
+// Numeric constants only: the runtime (AssemblyScript) reads this file, too.
+
 /**
  * The instruction record: what the decoder's work is kept as, 32 bytes. Nothing in it depends on the linear address of
  * its page (that is L.RIP_PAGE at run time), so records serve every mapping of a physical page.
@@ -46,12 +48,14 @@ export const OP_ADDRESS = 2
 export const OP_CROSS = 3
 export const OP_UNDEFINED = 4
 export const OP_TOO_LONG = 5
-/** The head of a translated region; its trace's header knows the region and the op that stood here before. */
+/** The head of a translated region; its trace's header knows the region and a copy of what stood here before. */
 export const OP_REGION = 6
-export const SPECIAL_OPS = 7
+/** Goes on with the record at R_LINK: the way back from the copy of a region's head. */
+export const OP_RESUME = 7
+export const SPECIAL_OPS = 8
 
 /** The header before a trace's first record, see runtime/code.ts: distances from that record. */
-export const HEADER_ORIGINAL_OP = -12
+export const HEADER_COPY = -12
 export const HEADER_REGION = -8
 
 /** What a region's function returns: RIP has its new value, ... */

@@ -7,11 +7,12 @@
 // can finish: a store into its own block takes effect before the next instruction, exactly, and costs hot code nothing.
 // The memory is reused only when all records are dropped at once, which happens outside of any trace.
 
+import * as R from '../interpreter/record'
 import * as L from '../layout'
 import { count } from './state'
 import { dropWriteTags, flushTargets } from './tlb'
 
-const RECORD_SIZE: u32 = 32
+const RECORD_SIZE: u32 = R.RECORD_SIZE
 const HEADERS: u32 = 64
 const HEADER_NEXT: u32 = 0
 const HEADER_FIRST: u32 = 4
@@ -178,4 +179,18 @@ export function watchPage(record: u32, page: u32): void {
   store<u32>(L.RECORD_NEXT, header + RECORD_SIZE)
   const own = record - RECORD_SIZE
   addHeader(header, record, 1, page, load<u32>(own, HEADER_KEY), load<u32>(own, HEADER_MODE))
+}
+
+// A copy of the record that a region is about to take the place of, for when the region declines: followed by the way back
+// to the record behind it. 0 when there is no room.
+export function copyHead(record: u32): u32 {
+  const copy = load<u32>(L.RECORD_NEXT)
+  const back = copy + RECORD_SIZE
+  if (back + RECORD_SIZE > load<u32>(L.RECORD_END)) return 0
+  store<u32>(L.RECORD_NEXT, back + RECORD_SIZE)
+  memory.copy(copy, record, RECORD_SIZE)
+  memory.fill(back, 0, RECORD_SIZE)
+  store<u16>(back, R.OP_RESUME, R.R_OP)
+  store<u32>(back, record + RECORD_SIZE, R.R_LINK)
+  return copy
 }

@@ -1,5 +1,6 @@
 // What happens between traces: pending events, debug conditions, the budget, and finding the record for RIP.
 
+import * as R from '../interpreter/record'
 import * as L from '../layout'
 import { codeMode, dropTrace, findRecord } from './code'
 import { contextBase, currentContext } from './context'
@@ -22,24 +23,16 @@ import {
 import { tlbEntry } from './tlb'
 import { anyBreakpoint, instructionBreaks } from './watch'
 
-// Record fields, see interpreter/record.ts.
-const R_COUNT: usize = 2
-const R_LINK: usize = 8
-const R_POSITION: usize = 14
-const R_IMMEDIATE: usize = 16
-const R_HOST_PAGE: usize = 24
-const MAX_TRACE: i32 = 64
-
 const DR6_BS: u32 = 0x4000
 
 // Leaves a trace at a record: RIP is that of its instruction, NEXT_RIP the one behind it, and the budget is charged with
 // all instructions up to and including it.
 export function sync(record: u32): void {
-  const position = load<u16>(record, R_POSITION) as u64
+  const position = load<u16>(record, R.R_POSITION) as u64
   const rip = load<u64>(L.RIP_PAGE) + (position >> 4)
   store<u64>(L.RIP, rip)
   store<u64>(L.NEXT_RIP, rip + (position & 15))
-  charge((load<u16>(record, R_COUNT) as i32) + 1)
+  charge((load<u16>(record, R.R_COUNT) as i32) + 1)
 }
 
 function charge(instructions: i32): void {
@@ -48,16 +41,16 @@ function charge(instructions: i32): void {
 
 // A record whose code was overwritten: back to its RIP, to decode anew.
 export function staleRecord(record: u32): void {
-  store<u64>(L.RIP, load<u64>(L.RIP_PAGE) + ((load<u16>(record, R_POSITION) as u64) >> 4))
+  store<u64>(L.RIP, load<u64>(L.RIP_PAGE) + ((load<u16>(record, R.R_POSITION) as u64) >> 4))
 }
 
 // First record of an instruction that crosses a page: 0 when the second page is what it was, else the trace is left.
 export function crossPage(record: u32): u32 {
   const next = load<u64>(L.RIP_PAGE) + 4096
   const entry = tlbEntry(contextBase(currentContext()), next)
-  const expected = load<u32>(record, R_IMMEDIATE)
+  const expected = load<u32>(record, R.R_IMMEDIATE)
   if (load<u64>(entry, L.TLB_EXECUTE) == next && (next as u32) + load<u32>(entry, L.TLB_ADDEND) == expected) return 0
-  store<u64>(L.RIP, load<u64>(L.RIP_PAGE) + ((load<u16>(record, R_POSITION) as u64) >> 4))
+  store<u64>(L.RIP, load<u64>(L.RIP_PAGE) + ((load<u16>(record, R.R_POSITION) as u64) >> 4))
   const host = translate(next, EXECUTE)
   if (host == expected) return 0
   if (host == 0) charge(1)
@@ -93,7 +86,7 @@ export function next(): u32 {
     let step = load<u32>(L.ATTENTION) != 0 ? attention() : 0
     if (faulted()) continue
     const left = load<i32>(L.BUDGET)
-    if (left < MAX_TRACE) {
+    if (left < R.MAX_TRACE) {
       if (left <= 0 || (load<u32>(L.EXACT) == 0 && step == 0)) {
         exit(L.EXIT_BUDGET)
         break
@@ -218,7 +211,7 @@ function resolve(): u32 {
   store<u64>(target, rip)
   store<u32>(target, record, L.TARGET_RECORD)
   // The page may have been mapped elsewhere since the branch was entered; a link must stay within the page itself.
-  if (link != 0 && load<u32>(link, R_HOST_PAGE) == (host & ~4095)) store<u32>(link, record, R_LINK)
+  if (link != 0 && load<u32>(link, R.R_HOST_PAGE) == (host & ~4095)) store<u32>(link, record, R.R_LINK)
   return record
 }
 

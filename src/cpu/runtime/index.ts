@@ -16,7 +16,16 @@ export {
   pdep,
   pext,
 } from './arithmetic'
-export { allocateTrace, codeWritten, enterTrace, findRecord, markCode, trackSecondPage, watchPage } from './code'
+export {
+  allocateTrace,
+  codeWritten,
+  copyHead,
+  enterTrace,
+  findRecord,
+  markCode,
+  trackSecondPage,
+  watchPage,
+} from './code'
 export * from './control'
 export { advance, crossPage, fetchNextPage, next, staleRecord, sync } from './dispatch'
 export { breakpoint, externalInterrupt, interrupt1, raiseException, softwareInterrupt } from './event'
