@@ -195,4 +195,35 @@ test('a write to a user page from ring 0 under SMAP, and its execution under SME
   assert.is(it.pte(BAD) & USER, 0n)
 })
 
+test('SYSENTER and SYSEXIT: in long mode as on Intel processors, #UD as on those of AMD', () => {
+  const SYSENTER = [0x0f, 0x34]
+  const SYSEXIT_64 = [0x48, 0x0f, 0x35]
+  const amd = new LongMode()
+  assert.is(amd.execute(SYSENTER), EXIT_EXCEPTION)
+  assert.is(amd.exception.vector, 6)
+
+  const it = new LongMode(undefined, { longModeSysenter: true })
+  it.cpu.writeU64(L.SYSENTER_CS, 0x100n)
+  it.cpu.writeU64(L.SYSENTER_ESP, 0x6000n)
+  it.cpu.writeU64(L.SYSENTER_EIP, BigInt(BAD))
+  it.put(BAD, HLT)
+  assert.is(it.execute(SYSENTER), EXIT_HLT)
+  assert.is(it.rip, BAD)
+  assert.is(it.gpr(L.RSP), 0x6000n)
+  assert.is(it.cpu.readU32(L.CS + L.SEG_SELECTOR), 0x100)
+  assert.is(it.cpu.readU32(L.SS + L.SEG_SELECTOR), 0x108)
+
+  it.cpu.writeU64(L.RDX, BigInt(BAD))
+  it.cpu.writeU64(L.RCX, 0x5000n)
+  // To ring 3, where HLT is #GP(0).
+  it.put(CODE, ...SYSEXIT_64)
+  assert.is(it.go(CODE), EXIT_EXCEPTION)
+  assert.is(it.exception.vector, 13)
+  assert.is(it.rip, BAD)
+  assert.is(it.gpr(L.RSP), 0x5000n)
+  assert.is(it.cpu.readU32(L.CPL), 3)
+  assert.is(it.cpu.readU32(L.CS + L.SEG_SELECTOR), 0x123)
+  assert.is(it.cpu.readU32(L.SS + L.SEG_SELECTOR), 0x12b)
+})
+
 test.run()
