@@ -1,7 +1,8 @@
 /** Near control transfer. Far transfers, interrupts and system calls are in system.ts. */
+import { CONDITIONS } from '../decoder/features.ts'
 import * as L from '../layout.ts'
 
-import { CONDITIONS, instruction } from './table.ts'
+import { instruction } from './table.ts'
 
 const ENDS = { ends: true } as const
 

@@ -1,8 +1,9 @@
 /** Data movement: MOV and its extensions, exchange, compare-and-exchange, SETcc, CMOVcc, stack. */
+import { CONDITIONS } from '../decoder/features.ts'
 import * as L from '../layout.ts'
 import type { Value } from '../wasm/emitter.ts'
 import type { Builder } from './builder.ts'
-import { CONDITIONS, instruction } from './table.ts'
+import { instruction } from './table.ts'
 import { Access, type Bytes, Vector } from './vocabulary.ts'
 
 instruction('mov', 'w r', (_x, _dst, value) => value)

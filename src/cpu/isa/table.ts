@@ -53,23 +53,3 @@ export function entryOf(name: string): Entry | undefined {
 export function allEntries(): Iterable<Entry> {
   return entries.values()
 }
-
-/** Condition suffixes in the order of their codes. */
-export const CONDITIONS = [
-  'o',
-  'no',
-  'b',
-  'ae',
-  'e',
-  'ne',
-  'be',
-  'a',
-  's',
-  'ns',
-  'p',
-  'np',
-  'l',
-  'ge',
-  'le',
-  'g',
-] as const

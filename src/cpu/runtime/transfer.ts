@@ -94,54 +94,49 @@ function readPointerSelector(address: u64, size: u32, flags: u32): u32 {
   return readData(address + (size == 16 ? 2 : 4), 2, flags) as u32
 }
 
-export function farJump(address: u64, size: u32, flags: u32): void {
-  const rip = readPointer(address, size, flags)
-  if (faulted()) return
-  const selector = readPointerSelector(address, size, flags)
-  if (faulted()) return
-  if (isNull(selector)) {
+// Where a far pointer in memory leads, read before anything changes.
+let farRip: u64 = 0
+let farSelector: u32 = 0
+let farDescriptor: u64 = 0
+
+// False when it faulted.
+function readFarTarget(address: u64, size: u32, flags: u32): bool {
+  farRip = readPointer(address, size, flags)
+  if (faulted()) return false
+  farSelector = readPointerSelector(address, size, flags)
+  if (faulted()) return false
+  if (isNull(farSelector)) {
     gp0()
-    return
+    return false
   }
-  const descriptor = readDescriptor(selector, VECTOR_GP, 0)
-  if (faulted()) return
-  const ar = accessRightsOf(descriptor)
-  if (!isCode(ar)) {
-    jumpThroughGate(selector, descriptor)
-    return
-  }
-  if (!directAllowed(selector, ar)) {
-    fault(VECTOR_GP, selector & 0xfffc)
-    return
-  }
-  if (checkTarget(selector, descriptor, rip)) enterCode(selector, descriptor, rip, cpl())
+  farDescriptor = readDescriptor(farSelector, VECTOR_GP, 0)
+  return !faulted()
+}
+
+// The target is a code segment that may be entered without a change of level; false when it faulted.
+function checkDirect(): bool {
+  if (directAllowed(farSelector, accessRightsOf(farDescriptor))) return checkTarget(farSelector, farDescriptor, farRip)
+  fault(VECTOR_GP, farSelector & 0xfffc)
+  return false
+}
+
+export function farJump(address: u64, size: u32, flags: u32): void {
+  if (!readFarTarget(address, size, flags)) return
+  if (!isCode(accessRightsOf(farDescriptor))) jumpThroughGate(farSelector, farDescriptor)
+  else if (checkDirect()) enterCode(farSelector, farDescriptor, farRip, cpl())
 }
 
 export function farCall(address: u64, size: u32, flags: u32): void {
-  const rip = readPointer(address, size, flags)
-  if (faulted()) return
-  const selector = readPointerSelector(address, size, flags)
-  if (faulted()) return
-  if (isNull(selector)) {
-    gp0()
+  if (!readFarTarget(address, size, flags)) return
+  if (!isCode(accessRightsOf(farDescriptor))) {
+    callThroughGate(farSelector, farDescriptor)
     return
   }
-  const descriptor = readDescriptor(selector, VECTOR_GP, 0)
-  if (faulted()) return
-  const ar = accessRightsOf(descriptor)
-  if (!isCode(ar)) {
-    callThroughGate(selector, descriptor)
-    return
-  }
-  if (!directAllowed(selector, ar)) {
-    fault(VECTOR_GP, selector & 0xfffc)
-    return
-  }
-  if (!checkTarget(selector, descriptor, rip)) return
+  if (!checkDirect()) return
   const bytes: u32 = size / 8
   if (!pushReturn(load<u64>(L.RSP), bytes, cpl())) return
   const rsp = load<u64>(L.RSP) - ((2 * bytes) as u64)
-  enterCode(selector, descriptor, rip, cpl())
+  enterCode(farSelector, farDescriptor, farRip, cpl())
   if (!faulted()) store<u64>(L.RSP, rsp)
 }
 
