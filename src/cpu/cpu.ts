@@ -37,8 +37,8 @@ const REGIONS = 8192
 /** A wasm memory has at most 65536 pages of 64 KB; V8 allows 65536. */
 const MAX_MEMORY = 65536 * WASM_PAGE
 
-/** PAE, PSE, DE, TSD, PVI.. as the general-purpose processor has them: VME PVI TSD DE PSE PAE MCE PGE PCE UMIP.. SMEP SMAP FSGSBASE. */
-const DEFAULT_CR4 = 0x3107ffn
+/** TSD DE PSE PAE MCE PGE PCE FSGSBASE SMEP SMAP. */
+const DEFAULT_CR4 = 0x3101fcn
 /** SCE, LME, LMA, NXE. */
 const DEFAULT_EFER = 0xd01n
 
