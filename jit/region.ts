@@ -52,7 +52,7 @@ export interface Region {
 export const MAX_BLOCKS = 200
 export const MAX_INSTRUCTIONS = 1000
 const MAX_BLOCK = 100
-const MAX_PAGES = 6
+export const MAX_PAGES = 6
 const PAGE = 4096
 
 /** Offsets (from the head's page) that an indirect transfer, by the host address of its instruction, was seen to lead to. */

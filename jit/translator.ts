@@ -12,12 +12,14 @@ import { newModule } from '../src/cpu/wasm/emitter.ts'
 import { NotTranslatable, TranslatorBuilder } from './builder.ts'
 import { compileRegion } from './compile.ts'
 import { IndirectProfile } from './profile.ts'
-import { type Region, RegionFinder } from './region.ts'
+import { MAX_PAGES, type Region, RegionFinder } from './region.ts'
 
 /** Samples that make a place hot. */
 const HOT = 2
 /** A head is translated anew so many times when the profile knows more. */
 const MAX_ROUNDS = 12
+/** Records that a region needs at most: the copy of its head, and a header for each page. */
+const RECORDS_OF_REGION = 2 + MAX_PAGES
 
 export interface TranslatorOptions {
   /** Translate everything at first sight. */
@@ -89,7 +91,13 @@ export class RegionTranslator implements Translator {
   }
 
   #translate(rip: bigint, host: number, offset: number): void {
-    const { runtime } = this.#host
+    const { runtime, regions } = this.#host
+    if (this.#nextRegion === regions.length || runtime.hasRoom(RECORDS_OF_REGION) === 0) {
+      // Everything begins anew: a place in the table or in memory that is still in use must not be used twice.
+      runtime.flushRecords()
+      this.#nextRegion = 0
+      return
+    }
     const record = runtime.findRecord(host, L.MODE_64) >>> 0
     if (record === 0) return
     const op = this.#u16[record >> 1]
@@ -116,10 +124,9 @@ export class RegionTranslator implements Translator {
   #install(record: number, region: Region, bytes: Uint8Array, known: boolean): void {
     const { memory, runtime, regions } = this.#host
     const copy = known ? 0 : runtime.copyHead(record) >>> 0
-    if (!known && copy === 0) return
     const module = new WebAssembly.Module(bytes as BufferSource)
     const instance = new WebAssembly.Instance(module, { env: { memory }, runtime })
-    const index = known ? (this.#u32[(record + HEADER_REGION) >> 2] as number) : this.#nextRegion++ % regions.length
+    const index = known ? (this.#u32[(record + HEADER_REGION) >> 2] as number) : this.#nextRegion++
     regions.set(index, instance.exports.region)
     for (const { host, length } of region.spans) runtime.markCode(host, length)
     for (const [distance, page] of region.pages) if (distance !== 0) runtime.watchPage(record, page)

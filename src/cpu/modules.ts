@@ -26,7 +26,11 @@ export interface Runtime extends WebAssembly.Exports {
   fetchNextPage(): number
   findRecord(host: number, mode: number): number
   watchPage(record: number, page: number): void
-  /** Copies the head of a region to be; 0 when there is no room for more records. */
+  /** Drops all decoded code; not while a trace is running. */
+  flushRecords(): void
+  /** Whether so many more records fit. */
+  hasRoom(records: number): number
+  /** Copies the head of a region to be. */
   copyHead(record: number): number
   /** Host address of a linear page that the running code may execute, else 0; nothing is raised. */
   executableHost(page: bigint): number

@@ -181,12 +181,16 @@ export function watchPage(record: u32, page: u32): void {
   addHeader(header, record, 1, page, load<u32>(own, HEADER_KEY), load<u32>(own, HEADER_MODE))
 }
 
+// Whether that many more records fit before everything has to be dropped.
+export function hasRoom(records: u32): u32 {
+  return load<u32>(L.RECORD_NEXT) + records * RECORD_SIZE <= load<u32>(L.RECORD_END) ? 1 : 0
+}
+
 // A copy of the record that a region is about to take the place of, for when the region declines: followed by the way back
-// to the record behind it. 0 when there is no room.
+// to the record behind it. The caller has seen to it that there is room.
 export function copyHead(record: u32): u32 {
   const copy = load<u32>(L.RECORD_NEXT)
   const back = copy + RECORD_SIZE
-  if (back + RECORD_SIZE > load<u32>(L.RECORD_END)) return 0
   store<u32>(L.RECORD_NEXT, back + RECORD_SIZE)
   memory.copy(copy, record, RECORD_SIZE)
   memory.fill(back, 0, RECORD_SIZE)

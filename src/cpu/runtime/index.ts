@@ -22,6 +22,8 @@ export {
   copyHead,
   enterTrace,
   findRecord,
+  flushRecords,
+  hasRoom,
   markCode,
   trackSecondPage,
   watchPage,
