@@ -80,7 +80,7 @@ test('the generator knows the integer instructions and gives the same for the sa
 
 /** A VM that has run a program, and its invariants. */
 function used(): { machine: FuzzMachine; invariants: Invariants } {
-  const machine = new FuzzMachine(EVENT_INTERVAL)
+  const machine = new FuzzMachine(EVENT_INTERVAL, true, 'interpreter')
   const random = new Random(3)
   machine.run(randomProgram(random, 3, true), random)
   return { machine, invariants: new Invariants(machine.cpu) }

@@ -165,7 +165,9 @@ export class Invariants {
   #trace(host: number, record: number): string | undefined {
     if (!this.#inRam(host) && (host & ~(PAGE - 1)) !== L.OPEN_BUS) return 'is not in guest RAM'
     if (!this.#isRecord(record)) return 'has no record'
-    const op = this.#word(record) & 0xffff
+    const head = this.#word(record) & 0xffff
+    // The head of a region: what stood there is in its copy.
+    const op = head === R.OP_REGION ? this.#word(this.#word(record + R.HEADER_COPY)) & 0xffff : head
     if ([R.OP_STALE, R.OP_CROSS, R.OP_TOO_LONG].includes(op)) return undefined
     const page = host & ~(PAGE - 1)
     const status = this.#decoder.decode(this.#cpu.bytes, host, page + PAGE, this.#instruction)

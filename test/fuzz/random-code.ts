@@ -4,7 +4,8 @@
  * does, RUN comes back in time with an exit that the manual names or a VmmError, and the invariants hold.
  */
 import { createHash } from 'node:crypto'
-import { Cpu } from '../../src/cpu/cpu.ts'
+import { createTranslator } from '../../jit/translator.ts'
+import { Cpu, type TranslatorFactory } from '../../src/cpu/cpu.ts'
 import {
   ERRNO,
   openVmm,
@@ -48,6 +49,13 @@ export interface Outcome {
   readonly hash: string
 }
 
+/** FUZZ_ENGINE names the engine that programs run on. */
+const ENGINES: Record<string, TranslatorFactory | undefined> = {
+  interpreter: undefined,
+  translator: createTranslator({ eager: true }),
+  both: createTranslator(),
+}
+
 /** A device with one VM, which is made anew when the guest has brought it down, and now and then. */
 export class FuzzMachine {
   readonly #vmm: Vmm
@@ -58,11 +66,17 @@ export class FuzzMachine {
   /** The guest takes an interrupt that the next RUN brings. */
   #ready = false
 
-  /** @param exact virtual time, where runs are exact to the instruction; otherwise the processor may stop up to 63 early */
-  constructor(slice: number, exact = true) {
+  /**
+   * @param exact virtual time, where runs are exact to the instruction; otherwise the processor may stop up to 63 early
+   * @param engine 'translator' translates everything at first sight, 'both' what is hot
+   */
+  constructor(slice: number, exact = true, engine = process.env.FUZZ_ENGINE ?? 'interpreter') {
     if (EVENT_INTERVAL % slice !== 0) throw new RangeError(`slice ${slice} does not divide ${EVENT_INTERVAL}`)
+    if (!(engine in ENGINES)) throw new RangeError(`FUZZ_ENGINE=${engine}: ${Object.keys(ENGINES).join(', ')}`)
+    const translator = ENGINES[engine]
     this.#slice = slice
-    const createCpu = (options: ConstructorParameters<typeof Cpu>[0]): Cpu => (this.#cpu = new Cpu(options))
+    const createCpu = (options: ConstructorParameters<typeof Cpu>[0]): Cpu =>
+      (this.#cpu = new Cpu({ ...options, ...(translator && { translator }) }))
     const clock = exact ? 'instructions' : { tsc: (count: bigint) => count, wall: (count: bigint) => count }
     this.#vmm = openVmm({ clock, slice, createCpu, ports: 'all' })
   }
