@@ -187,7 +187,7 @@ export class TranslatorBuilder extends Builder {
   }
 
   /** The instruction has raised an exception: it counts as attempted. */
-  #fault(): void {
+  fault(): void {
     this.#leave(REGION_LEAVE, this.#ownRip(), 1)
   }
 
@@ -405,7 +405,8 @@ export class TranslatorBuilder extends Builder {
     }
     if (i.addressSize === 32) address = this.binary('and', address, this.i64(0xffff_ffff))
     if (this.#entry.name !== 'lea') address = this.#addSegment(address)
-    if (this.#entry.bitString && i.opKind[1] === OperandKind.gpr) address = this.#moveByBits(address)
+    if (this.#entry.bitString && i.opKind[1] === OperandKind.gpr)
+      address = this.moveByBits(address, this.#readRegister(1))
     this.#address = this.let(address)
     return this.#address
   }
@@ -434,14 +435,6 @@ export class TranslatorBuilder extends Builder {
     return this.state64(L.SEGMENTS + segment * L.SEGMENT_SIZE + L.SEG_BASE)
   }
 
-  #moveByBits(address: Value): Value {
-    const offset = this.toSigned64(this.#readRegister(1))
-    const log2 = Math.log2(this.size)
-    const moved = this.binary('shl', this.binary('shr_s', offset, this.i64(log2)), this.i64(log2 - 3))
-    const sum = this.binary('add', address, moved)
-    return this.addressSize === 32 ? this.binary('and', sum, this.i64(0xffff_ffff)) : sum
-  }
-
   accessFlags(): Value {
     return this.i32(this.#instruction.memSegment === Segment.ss ? 1 : 0)
   }
@@ -465,7 +458,7 @@ export class TranslatorBuilder extends Builder {
     const linear = this.let(address)
     const host = this.#host(linear, bytes, L.TLB_READ, () => {
       const found = this.call('readMiss', 'i32', linear, this.i32(bytes), this.#access(access))
-      this.if(this.eqz(found), () => this.#fault())
+      this.if(this.eqz(found), () => this.fault())
       return found
     })
     return this.load(bytes === 8 ? 'i64' : 'i32', bytes, host)
@@ -479,7 +472,7 @@ export class TranslatorBuilder extends Builder {
   #writableHost(linear: Value, bytes: Bytes, access: Access | undefined): Value {
     return this.#host(linear, bytes, L.TLB_WRITE, () => {
       const found = this.call('modifyMiss', 'i32', linear, this.i32(bytes), this.#access(access))
-      this.if(this.eqz(found), () => this.#fault())
+      this.if(this.eqz(found), () => this.fault())
       this.if(this.compare('eq', found, this.i32(L.BOUNCE)), () => this.#interpretThis())
       return found
     })
@@ -510,13 +503,6 @@ export class TranslatorBuilder extends Builder {
 
   immediateOperand(operand: number): boolean {
     return this.#instruction.opKind[operand] === OperandKind.imm
-  }
-
-  raise(vector: number, errorCode?: number): void {
-    this.setState32(L.FAULT_VECTOR, this.i32(vector))
-    this.setState32(L.FAULT_HAS_ERROR, this.i32(errorCode === undefined ? 0 : 1))
-    if (errorCode !== undefined) this.setState32(L.FAULT_ERROR, this.i32(errorCode))
-    this.#fault()
   }
 
   // Control: the region's emitter decides where to go, see compile.ts

@@ -110,18 +110,9 @@ export class InterpreterBuilder extends Builder {
     const displacement = this.load('i64', 8, this.record, R.R_DISPLACEMENT)
     let address = this.binary('add', this.binary('add', base, this.binary('shl', index, scale)), displacement)
     if (this.#operation.entry.bitString && this.#operation.kinds[1] === OperandKind.gpr)
-      address = this.#moveByBits(address)
+      address = this.moveByBits(address, this.#readRegister(1))
     this.#address = this.let(address)
     return this.#address
-  }
-
-  /** BT and kin: the bit offset, a signed number, moves the address by whole operands. */
-  #moveByBits(address: Value): Value {
-    const offset = this.toSigned64(this.#readRegister(1))
-    const log2 = Math.log2(this.size)
-    const moved = this.binary('shl', this.binary('shr_s', offset, this.i64(log2)), this.i64(log2 - 3))
-    const sum = this.binary('add', address, moved)
-    return this.addressSize === 32 ? this.binary('and', sum, this.i64(0xffff_ffff)) : sum
   }
 
   #commit(index: number, value: Value): void {
@@ -266,10 +257,7 @@ export class InterpreterBuilder extends Builder {
     return this.#operation.kinds[operand] === OperandKind.imm
   }
 
-  raise(vector: number, errorCode?: number): void {
-    this.setState32(L.FAULT_VECTOR, this.i32(vector))
-    this.setState32(L.FAULT_HAS_ERROR, this.i32(errorCode === undefined ? 0 : 1))
-    if (errorCode !== undefined) this.setState32(L.FAULT_ERROR, this.i32(errorCode))
+  fault(): void {
     this.site.fault()
   }
 

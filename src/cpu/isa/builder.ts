@@ -46,8 +46,8 @@ export abstract class Builder extends Emitter {
   abstract write(address: Value, value: Value, bytes: Bytes, access?: Access): void
   /** RIP of the next instruction, i64. */
   abstract nextRip(): Value
-  /** Raises an exception at this instruction and leaves it. */
-  abstract raise(vector: number, errorCode?: number): void
+  /** Leaves the instruction, whose exception has been recorded. */
+  abstract fault(): void
   /** Whether an operand is an immediate. */
   abstract immediateOperand(operand: number): boolean
   /** Takes the branch to the relative operand. */
@@ -97,6 +97,22 @@ export abstract class Builder extends Emitter {
 
   setState64(address: number, value: Value): void {
     this.store(8, this.i32(0), value, address)
+  }
+
+  /** Raises an exception at this instruction and leaves it. */
+  raise(vector: number, errorCode?: number): void {
+    this.setState32(L.FAULT_VECTOR, this.i32(vector))
+    this.setState32(L.FAULT_HAS_ERROR, this.i32(errorCode === undefined ? 0 : 1))
+    if (errorCode !== undefined) this.setState32(L.FAULT_ERROR, this.i32(errorCode))
+    this.fault()
+  }
+
+  /** BT and kin: a bit offset of the operand size, a signed number, moves the address by whole operands. */
+  protected moveByBits(address: Value, bitOffset: Value): Value {
+    const log2 = Math.log2(this.size)
+    const operands = this.binary('shr_s', this.toSigned64(bitOffset), this.i64(log2))
+    const sum = this.binary('add', address, this.binary('shl', operands, this.i64(log2 - 3)))
+    return this.addressSize === 32 ? this.binary('and', sum, this.i64(0xffff_ffff)) : sum
   }
 
   // Arithmetic modulo 2^size
