@@ -1,5 +1,5 @@
 /** /dev/vmm: the requests of vmm(4) on typed objects. Binary requests are in ioctl.ts. */
-import type { CpuOptions } from '../cpu/cpu.ts'
+import type { CpuOptions, TranslatorFactory } from '../cpu/cpu.ts'
 import * as L from '../cpu/layout.ts'
 import { type Clock, hostClock, hostRandom, instructionClock, type RandomSource, reproducibleRandom } from './clock.ts'
 import type { Request } from './codec.ts'
@@ -56,7 +56,9 @@ export interface VmmOptions {
   readonly ports?: 'listed' | 'all'
   /** CPUID features of the processor. Default what it has. */
   readonly features?: Features
-  /** Makes the processor of a VM; a translator is attached here. */
+  /** Translates hot guest code; without one everything is interpreted. vmmjit/node has one that uses a worker. */
+  readonly translator?: TranslatorFactory | undefined
+  /** Makes the processor of a VM. */
   readonly createCpu?: (options: CpuOptions) => Processor
 }
 
@@ -79,6 +81,7 @@ export class Vmm {
   readonly #platform: Platform
   readonly #pid: number
   readonly #createCpu: (options: CpuOptions) => Processor
+  readonly #translator: TranslatorFactory | undefined
 
   /** Use openVmm, which supplies the processor. */
   constructor(options: VmmOptions & { createCpu: (options: CpuOptions) => Processor }) {
@@ -87,6 +90,7 @@ export class Vmm {
     const virtualTime = clock === 'instructions'
     this.#pid = options.pid ?? 0
     this.#createCpu = options.createCpu
+    this.#translator = options.translator
     this.#platform = {
       clock: typeof clock === 'object' ? clock : virtualTime ? instructionClock(tscHz) : hostClock(tscHz),
       tscHz,
@@ -121,6 +125,7 @@ export class Vmm {
       cr4Allowed: cr4Allowed(features),
       xcr0Allowed: xcr0Allowed(features),
       physicalBits: PHYSICAL_BITS,
+      ...(this.#translator && { translator: this.#translator }),
     }
     const name = params.vcp_name ?? ''
     const vm = new Vm(this.#nextId, name, this.#pid, ranges, this.#platform, this.#createCpu, cpuOptions)

@@ -1,0 +1,13 @@
+/** The engines that a VM can run on, under the names that the command line gives them. */
+import { createTranslator } from '../../jit/translator.ts'
+import type { VmmOptions } from '../vmm/index.ts'
+
+/** `both`: what is hot is translated, the rest interpreted. `translator`: everything is translated at first sight. */
+export const ENGINES = ['interpreter', 'translator', 'both'] as const
+export type Engine = (typeof ENGINES)[number]
+
+/** What openVmm's `translator` is to be for an engine; VMs may share it. */
+export function translatorOf(engine: Engine): VmmOptions['translator'] {
+  if (engine === 'interpreter') return undefined
+  return createTranslator({ eager: engine === 'translator' })
+}
