@@ -1,63 +1,61 @@
-/** From a region to a wasm module: structured code along the dominator tree, one function a region. */
-
+/** From a region to a wasm function: structured code along the dominator tree. */
+import { type Instruction } from '../src/cpu/decoder/instruction.ts'
 import { REGION_DECLINED } from '../src/cpu/interpreter/record.ts'
 import { importFunction, newModule, type Type, type Value } from '../src/cpu/wasm/emitter.ts'
-import { type Env, TranslatorBuilder } from './builder.ts'
-import { buildGraph, type Graph } from './graph.ts'
-import type { Block, PlacedInstruction, Region, Terminator } from './region.ts'
+import { type Block, decodeBlocks, successorsOf } from './blocks.ts'
+import { TranslatorBuilder } from './builder.ts'
+import { effectsOf } from './effects.ts'
+import type { Env } from './env.ts'
+import { copyEnv } from './env.ts'
+import { buildGraph, DISPATCH, type Graph, longestPaths } from './graph.ts'
+import { flagsNeededAt } from './liveness.ts'
+import type { FlagsNeed } from './paths.ts'
+import type { RegionSource, Target, Terminator } from './source.ts'
+import { discriminate } from './switch.ts'
 
-/** An indirect transfer compares its target with at most so many places in the region. */
-const MAX_TARGETS = 8
+/** With more targets than this a jump table is faster than comparing one after the other. */
+const MANY_TARGETS = 3
 
 type Signature = { parameters: Type[]; result: Type | undefined }
 
 class RegionEmitter {
-  readonly #x: ImportingBuilder
-  readonly #region: Region
+  readonly #x: TranslatorBuilder
+  readonly #source: RegionSource
+  readonly #blocks: readonly Block[]
   readonly #graph: Graph
-  readonly #returnSites: readonly number[]
-  readonly #instructions: number
+  readonly #flagsNeeded: readonly FlagsNeed[]
+  /** Instructions from each node to the next look at the budget. */
+  readonly #longest: readonly number[]
+  /** The same from the dispatch node. */
+  readonly #longestEntry: number
+  /** Which entry the dispatch node is to go to. */
+  #entry!: Value
 
-  constructor(x: ImportingBuilder, region: Region, entry: number) {
+  constructor(x: TranslatorBuilder, source: RegionSource) {
     this.#x = x
-    this.#region = region
-    this.#returnSites = returnSites(region)
-    this.#instructions = [...region.blocks.values()].reduce((sum, block) => sum + block.instructions.length, 0)
-    this.#graph = buildGraph(entry, (name) => this.#targets(region.blocks.get(name) as Block))
-  }
-
-  #targets({ terminator }: Block): number[] {
-    const targets = (): number[] => {
-      switch (terminator.kind) {
-        case 'goto':
-        case 'jump':
-        case 'call':
-          return [terminator.target]
-        case 'branch':
-          return [terminator.next, terminator.taken]
-        case 'indirect':
-          return this.#indirectTargets(terminator)
-        default:
-          return []
-      }
-    }
-    return targets().filter((target) => this.#region.blocks.has(target))
-  }
-
-  /** Where in the region an indirect transfer may lead: what was seen, and for a return what is behind the calls. */
-  #indirectTargets({ targets, returns }: Terminator & { kind: 'indirect' }): number[] {
-    const all = returns ? [...targets, ...this.#returnSites] : targets
-    return [...new Set(all)].filter((target) => this.#region.blocks.has(target)).slice(0, MAX_TARGETS)
+    this.#source = source
+    this.#blocks = decodeBlocks(source, (instruction) => effectsOf(instruction).translatable)
+    this.#graph = buildGraph(0, (name) => successorsOf(this.#blocks[name] as Block))
+    this.#flagsNeeded = flagsNeededAt(this.#blocks, (name) => this.#checksBudget(name))
+    const length = (name: number): number => this.#blocks[name]?.instructions.length ?? 0
+    this.#longest = longestPaths(this.#graph, length)
+    const ofEntry = (name: number): number => this.#longest[this.#graph.numbers.get(name) as number] as number
+    this.#longestEntry = Math.max(0, ...this.#graph.entries.map(ofEntry))
   }
 
   emit(): void {
     const x = this.#x
     x.open()
-    for (const [distance, host] of this.#region.pages) {
-      if (distance !== 0) x.requirePage(distance, host, REGION_DECLINED)
-    }
-    x.requireBudget(this.#instructions, REGION_DECLINED)
+    this.#entry = x.variable('i32')
+    for (const { distance, host } of this.#source.pages) x.requirePage(distance, host, REGION_DECLINED)
+    x.requireBudget(Math.max(1, this.#longestEntry, this.#longest[0] as number), REGION_DECLINED)
     x.enclose(() => this.#tree(0))
+  }
+
+  /** Whether a jump to a block looks at the budget: at the head of each loop, and at what the dispatch node leads to. */
+  #checksBudget(name: number): boolean {
+    const node = this.#graph.numbers.get(name)
+    return node !== undefined && (this.#graph.isLoopHeader[node] === true || this.#graph.entries.includes(name))
   }
 
   /** A node and what it dominates. */
@@ -67,120 +65,153 @@ class RegionEmitter {
       this.#within(node, merges)
       return
     }
-    // Everything is at home at the head of a loop, and the budget must last for a turn.
-    this.#x.goHome()
-    this.#x.atHome()
-    this.#x.loop(`loop${node}`, () => {
-      this.#x.if(this.#x.shortOfBudget(this.#instructions), () => this.#leaveFor(node))
-      this.#within(node, merges)
-    })
+    // Everything is at home at the head of a loop.
+    this.#goHome(node)
+    this.#x.atHome(this.#need(node))
+    this.#x.loop(`loop${node}`, () => this.#within(node, merges))
+  }
+
+  /** Leaves the region at the head of a loop unless the budget lasts for a turn. */
+  #checkBudget(node: number): void {
+    const x = this.#x
+    const short = x.shortOfBudget((this.#longest[node] as number) + x.env.count)
+    x.if(short, () => x.leaveFor(this.#blockOf(node).offset))
   }
 
   /** Merge nodes follow the blocks that jumps to them leave, the last one outermost. */
   #within(node: number, merges: readonly number[]): void {
     const last = merges[merges.length - 1]
     if (last === undefined) {
-      this.#block(node)
+      if (this.#isDispatch(node)) this.#dispatch(node)
+      else this.#block(node)
       return
     }
-    const { env, flags } = this.#save()
+    const env = this.#x.fork()
     this.#x.block(`merge${last}`, () => this.#within(node, merges.slice(0, -1)))
-    this.#restore({ env, flags })
-    this.#x.atHome()
+    this.#x.env = env
+    this.#x.atHome(this.#need(last))
     this.#tree(last)
   }
 
-  #save(): { env: Env; flags: unknown } {
-    return { env: this.#x.fork(), flags: this.#x.flags.save() }
+  #isDispatch(node: number): boolean {
+    return this.#graph.names[node] === DISPATCH
   }
 
-  #restore({ env, flags }: { env: Env; flags: unknown }): void {
-    this.#x.env = { registers: new Map(env.registers), flags: new Map(env.flags), count: env.count }
-    this.#x.flags.restore(flags)
+  #blockOf(node: number): Block {
+    return this.#blocks[this.#graph.names[node] as number] as Block
   }
 
-  #leaveFor(node: number): void {
-    this.#x.leaveFor(this.#graph.names[node] as number)
+  #need(node: number): FlagsNeed {
+    // What comes behind the dispatch node is known only there.
+    return this.#isDispatch(node) ? 'pieces' : (this.#flagsNeeded[this.#graph.names[node] as number] as FlagsNeed)
+  }
+
+  #goHome(to: number): void {
+    this.#x.goHome(this.#need(to))
+  }
+
+  /** A path of its own: what is emitted in it is not known behind it. */
+  #path(body: () => void): () => void {
+    return () => {
+      const env = copyEnv(this.#x.env)
+      body()
+      this.#x.env = env as Env
+    }
+  }
+
+  #dispatch(node: number): void {
+    const arms = this.#graph.entries.map((name) => this.#path(() => this.#goTo(node, name)))
+    this.#x.switch(this.#entry, arms.slice(0, -1), arms[arms.length - 1] as () => void)
   }
 
   #block(node: number): void {
-    const block = this.#region.blocks.get(this.#graph.names[node] as number) as Block
+    const block = this.#blockOf(node)
     for (const { instruction, offset } of block.instructions) this.#x.emit(instruction, offset)
     this.#terminate(node, block)
   }
 
-  #terminate(node: number, { terminator, end, instructions }: Block): void {
-    const x = this.#x
-    const transfer = x.transfer
-    x.transfer = undefined
+  #terminate(node: number, block: Block): void {
+    const { terminator } = block
+    const transfer = this.#x.takeTransfer()
     switch (terminator.kind) {
       case 'goto':
-      case 'jump':
-      case 'call':
         this.#go(node, terminator.target)
         return
-      case 'branch':
-        this.#branch(node, terminator, transfer?.condition as Value)
+      case 'branch': {
+        const { taken, next } = terminator
+        this.#x.if(
+          transfer?.condition as Value,
+          this.#path(() => this.#go(node, taken)),
+        )
+        this.#go(node, next)
         return
+      }
       case 'indirect':
-        this.#indirect(node, terminator, transfer?.target ?? this.#direct(instructions))
+        this.#indirect(node, terminator, transfer?.target ?? this.#far(block))
         return
       case 'interpret':
-        x.leaveFor(end)
+        this.#x.leaveFor(block.end)
     }
   }
 
-  /** A direct transfer too far for an offset. */
-  #direct(instructions: readonly PlacedInstruction[]): Value {
-    const { instruction, offset } = instructions[instructions.length - 1] as PlacedInstruction
+  /** Target of a direct transfer that is too far for an offset. */
+  #far({ instructions }: Block): Value {
+    const { instruction, offset } = instructions[instructions.length - 1] as { instruction: Instruction; offset: number }
     const distance = (BigInt(instruction.immHi) << 32n) | BigInt(instruction.immLo >>> 0)
     return this.#x.ripAt(BigInt(offset + instruction.length) + distance)
   }
 
-  #branch(node: number, terminator: Terminator & { kind: 'branch' }, condition: Value): void {
-    const saved = this.#save()
-    this.#x.if(condition, () => this.#go(node, terminator.taken))
-    this.#restore(saved)
-    this.#go(node, terminator.next)
-  }
-
-  #indirect(node: number, terminator: Terminator & { kind: 'indirect' }, target: Value): void {
-    for (const offset of this.#indirectTargets(terminator)) {
-      const saved = this.#save()
-      this.#x.if(this.#x.isAt(target, offset), () => this.#go(node, offset))
-      this.#restore(saved)
+  #indirect(node: number, { targets, site }: Terminator & { kind: 'indirect' }, rip: Value): void {
+    const x = this.#x
+    const inside = targets.filter(({ block }) => block >= 0)
+    const arms = inside.map((target) =>
+      this.#path(() => x.if(x.isAt(rip, target.offset), this.#path(() => this.#go(node, target)))),
+    )
+    const bits = inside.length > MANY_TARGETS ? discriminate(inside.map(({ offset }) => offset)) : undefined
+    if (bits === undefined) for (const arm of arms) arm()
+    else {
+      const where = x.binary('shr_u', x.wrap(x.binary('sub', rip, x.ripAt(0n))), x.i32(bits.shift))
+      const numbers = inside.map(({ offset }) => (offset >>> bits.shift) & bits.mask)
+      const byBits = Array.from({ length: bits.mask + 1 }, (_, n) => arms[numbers.indexOf(n)])
+      x.sparseSwitch(x.binary('and', where, x.i32(bits.mask)), byBits)
     }
-    this.#x.leaveForValue(target, terminator.site)
+    x.leaveForValue(rip, site)
   }
 
-  /** Control goes to the code at an offset. */
-  #go(from: number, offset: number): void {
-    const to = this.#graph.names.indexOf(offset)
-    if (to < 0 || !(this.#graph.successors[from] as readonly number[]).includes(to)) {
-      this.#x.leaveFor(offset)
+  #go(from: number, target: Target): void {
+    if (target.block < 0) this.#x.leaveFor(target.offset)
+    else this.#goTo(from, target.block)
+  }
+
+  /** Control goes to a block of the region. */
+  #goTo(from: number, name: number): void {
+    const to = this.#graph.numbers.get(name) as number
+    if (!(this.#graph.successors[from] as readonly number[]).includes(to)) {
+      this.#goThroughDispatch(name)
       return
     }
-    if (to <= from) {
-      this.#x.goHome()
-      this.#x.br(`loop${to}`)
-    } else if (this.#graph.isMerge[to]) {
-      this.#x.goHome()
-      this.#x.br(`merge${to}`)
-    } else this.#tree(to)
+    if (this.#graph.isLoopHeader[to]) this.#checkBudget(to)
+    if (to > from && !this.#graph.isMerge[to]) {
+      this.#tree(to)
+      return
+    }
+    this.#goHome(to)
+    this.#x.br(to > from ? `merge${to}` : `loop${to}`)
   }
-}
 
-/** The places behind the region's calls. */
-function returnSites(region: Region): number[] {
-  const behind = ({ terminator }: Block): number | undefined =>
-    terminator.kind === 'call' || terminator.kind === 'indirect' ? terminator.next : undefined
-  const sites = new Set([...region.blocks.values()].map(behind))
-  return [...sites].filter((site) => site !== undefined && region.blocks.has(site)) as number[]
+  #goThroughDispatch(name: number): void {
+    const x = this.#x
+    const short = x.shortOfBudget(this.#longestEntry + x.env.count)
+    x.if(short, () => x.leaveFor((this.#blocks[name] as Block).offset))
+    this.#goHome(0)
+    x.assign(this.#entry, x.i32(this.#graph.entries.indexOf(name)))
+    x.br('loop0')
+  }
 }
 
 /** Notes which functions of the runtime are called. */
 class ImportingBuilder extends TranslatorBuilder {
-  readonly imports = new Map<string, Signature>()
+  imports = new Map<string, Signature>()
 
   override call(name: string, result: Type, ...operands: Value[]): Value {
     this.imports.set(name, { parameters: operands.map((operand) => operand.type), result })
@@ -188,22 +219,40 @@ class ImportingBuilder extends TranslatorBuilder {
   }
 }
 
-/** The region's module: imports env.memory and runtime functions, exports `region`. */
-export function compileRegion(region: Region, entry: number): Uint8Array {
+export interface CompiledRegions {
+  readonly wasm: Uint8Array
+  /** Regions that are too much for one function, or whose head can not be translated, by index: why. */
+  readonly failures: ReadonlyMap<number, string>
+}
+
+/** A module with a function for each region, exported under its index. Imports env.memory and functions of the runtime. */
+export function compileRegions(sources: readonly RegionSource[]): CompiledRegions {
   const module = newModule()
+  const imports = new Map<string, Signature>()
+  const failures = new Map<number, string>()
   try {
     module.setMemory(0, -1, null)
     module.addMemoryImport('0', 'env', 'memory', false)
-    const x = new ImportingBuilder(module)
-    new RegionEmitter(x, region, entry).emit()
-    x.unreachable()
-    x.finish('region', 'i32')
-    for (const [name, { parameters, result }] of x.imports) {
-      importFunction(module, 'runtime', name, parameters, result)
-    }
-    module.addFunctionExport('region', 'region')
-    return module.emitBinary()
+    sources.forEach((source, index) => {
+      const x = new ImportingBuilder(module)
+      x.imports = imports
+      if (!startsTranslatable(source)) {
+        failures.set(index, 'its first instruction is not translated')
+        return
+      }
+      new RegionEmitter(x, source).emit()
+      x.unreachable()
+      x.finish(`${index}`, 'i32')
+      module.addFunctionExport(`${index}`, `${index}`)
+    })
+    for (const [name, { parameters, result }] of imports) importFunction(module, 'runtime', name, parameters, result)
+    return { wasm: module.emitBinary(), failures }
   } finally {
     module.dispose()
   }
+}
+
+function startsTranslatable({ blocks }: RegionSource): boolean {
+  const [head] = decodeBlocks({ blocks: blocks.slice(0, 1), pages: [] }, (i) => effectsOf(i).translatable)
+  return head !== undefined && head.instructions.length > 0
 }

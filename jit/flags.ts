@@ -1,77 +1,97 @@
 /**
- * Flags as the translator has them: the formulas are those of the table (isa/flags.ts); here a condition is fused with the
- * instruction that produced it, when that is known: `cmp a, b; jl` becomes a < b.
+ * Flags as the translator has them. The formulas are those of the table (isa/flags.ts); what is added here is that a
+ * condition is fused with the instruction that produced it, when that is known (`cmp a, b; jl` becomes a < b), and that the
+ * pieces can be put off: where paths meet, the producer's number and operands are kept instead. Only a way out of the
+ * region ever makes them.
  */
 import { Flags } from '../src/cpu/isa/flags.ts'
+import type { Size } from '../src/cpu/isa/vocabulary.ts'
 import type { Value } from '../src/cpu/wasm/emitter.ts'
-import type { TranslatorBuilder } from './builder.ts'
+import type { Producer } from './env.ts'
+import type { PathBuilder } from './paths.ts'
 
-interface Producer {
-  readonly kind: 'sub' | 'logic' | 'result'
-  readonly a: Value
-  readonly b: Value
-  readonly result: Value
-  readonly size: number
+/** What is known of a producer whose flags were put off. */
+export interface LazyKind {
+  readonly kind: Producer['kind']
+  readonly size: Size
+  /** The second operand, where it is a constant. */
+  readonly second: bigint | undefined
+}
+
+/** What is to be kept of a producer: one or two values. INC, DEC and logic need the result alone. */
+export function lazyOperands({ kind, a, b, result }: Producer): readonly [Value, Value?] {
+  return kind === 'sub' || kind === 'add' ? [a, b] : [result]
+}
+
+/** Tells the kinds apart. */
+export function lazyName(producer: Producer): string {
+  return `${producer.kind}/${producer.size}/${lazyOperands(producer)[1]?.constant ?? ''}`
 }
 
 export class TranslatorFlags extends Flags {
-  readonly #builder: TranslatorBuilder
-  #producer: Producer | undefined
+  readonly #x: PathBuilder
 
-  constructor(builder: TranslatorBuilder) {
+  constructor(builder: PathBuilder) {
     super(builder)
-    this.#builder = builder
+    this.#x = builder
   }
 
-  /** The flags are not those of the last producer any more. */
-  forget(): void {
-    this.#producer = undefined
-  }
-
-  /** For a path that starts where this one is. */
-  save(): unknown {
-    return this.#producer
-  }
-
-  restore(saved: unknown): void {
-    this.#producer = saved as Producer | undefined
+  #produced(kind: Producer['kind'], a: Value, b: Value, result: Value): void {
+    const producer = { kind, a, b, result, size: this.#x.size }
+    this.#x.env.producer = producer
+    this.#x.env.lazy = producer
   }
 
   override sub(a: Value, b: Value, result: Value): void {
     super.sub(a, b, result)
-    this.#producer = { kind: 'sub', a, b, result, size: this.#builder.size }
+    this.#produced('sub', a, b, result)
   }
 
   override logic(result: Value): void {
     super.logic(result)
-    this.#producer = { kind: 'logic', a: result, b: result, result, size: this.#builder.size }
+    this.#produced('logic', result, result, result)
   }
 
   override add(a: Value, b: Value, result: Value): void {
     super.add(a, b, result)
-    this.#producer = { kind: 'result', a, b, result, size: this.#builder.size }
+    this.#produced('add', a, b, result)
   }
 
   override inc(a: Value, result: Value): void {
     super.inc(a, result)
-    this.#producer = { kind: 'result', a, b: a, result, size: this.#builder.size }
+    this.#produced('inc', a, a, result)
   }
 
   override dec(a: Value, result: Value): void {
     super.dec(a, result)
-    this.#producer = { kind: 'result', a, b: a, result, size: this.#builder.size }
+    this.#produced('dec', a, a, result)
+  }
+
+  /** Computes the pieces of a producer that was put off, from its operands as i64. */
+  revive({ kind, size, second }: LazyKind, first: Value, other: Value): void {
+    const x = this.#x
+    x.size = size
+    const narrow = (value: Value): Value => (size === 64 ? value : x.let(x.wrap(value)))
+    const a = narrow(first)
+    if (kind === 'logic') this.logic(a)
+    else if (kind === 'inc') this.inc(x.let(x.sub(a, x.k(1))), a)
+    else if (kind === 'dec') this.dec(x.let(x.add(a, x.k(1))), a)
+    else {
+      const b = second === undefined ? narrow(other) : x.k(second)
+      this[kind](a, b, x.let(x[kind](a, b)))
+    }
   }
 
   override condition(code: number): Value {
     const positive = this.#fused(code >> 1)
     if (positive === undefined) return super.condition(code)
-    return code & 1 ? this.#builder.eqz(positive) : positive
+    return code & 1 ? this.#x.eqz(positive) : positive
   }
 
   #fused(test: number): Value | undefined {
-    const p = this.#producer
+    const p = this.#x.env.producer
     if (!p) return undefined
-    const x = this.#builder
+    const x = this.#x
     const zero = x.constant(p.result.type, 0)
     if (test === 2) return p.kind === 'sub' ? x.compare('eq', p.a, p.b) : x.eqz(p.result)
     if (test === 4) return x.compare('lt_s', x.signed(p.result, p.size), zero)
@@ -84,7 +104,7 @@ export class TranslatorFlags extends Flags {
   }
 
   #compared(test: number, { a, b, size }: Producer): Value | undefined {
-    const x = this.#builder
+    const x = this.#x
     if (test === 1) return x.compare('lt_u', a, b)
     if (test === 3) return x.compare('le_u', a, b)
     if (test === 6) return x.compare('lt_s', x.signed(a, size), x.signed(b, size))

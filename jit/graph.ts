@@ -1,58 +1,98 @@
 /**
  * The control-flow graph of a region and its dominator tree, in the form that structured code is emitted from (Ramsey,
- * "Beyond Relooper", 2022). Edges into a loop other than through its header can not be expressed by wasm's blocks and
- * loops; such an edge is cut, and its jump leaves the region for the dispatcher, which comes back by the target's address.
+ * "Beyond Relooper", 2022).
+ *
+ * wasm's blocks and loops can not express an edge into a loop other than through its header. The target of such an edge
+ * becomes an entry: a dispatch node, which dominates everything, leads to the head and to all entries, and a jump to an entry
+ * from further down goes through it, with the number of the entry in a local. Making something an entry takes dominance from
+ * other headers, so that is repeated until no edge is left over.
  */
 
+export const DISPATCH = -1
+
 export interface Graph {
-  /** Node numbers in reverse postorder; the entry is 0. */
+  /** Node numbers are in reverse postorder; the first is 0. */
   readonly count: number
-  /** Successors that are kept, by node. */
+  /** The names that the nodes had in the input, DISPATCH for the dispatch node, which is node 0 if there is one. */
+  readonly names: readonly number[]
+  readonly numbers: ReadonlyMap<number, number>
+  /** Successors by node. Jumps that go through the dispatch node are not among them. */
   readonly successors: readonly (readonly number[])[]
   /** Children in the dominator tree, by node, in reverse postorder. */
   readonly children: readonly (readonly number[])[]
   readonly isLoopHeader: readonly boolean[]
   /** Two or more forward edges lead here. */
   readonly isMerge: readonly boolean[]
-  /** The names that the nodes had in the input. */
-  readonly names: readonly number[]
+  /** Names of the nodes that the dispatch node leads to: the head and the entries. Empty without one. */
+  readonly entries: readonly number[]
 }
 
-/** `successorsOf` gives the successors of a node by name; names that it does not know must not be among them. */
-export function buildGraph(entry: number, successorsOf: (name: number) => readonly number[]): Graph {
-  const names = reversePostorder(entry, successorsOf)
-  const number = new Map(names.map((name, index) => [name, index]))
-  const all = names.map((name) => [...new Set(successorsOf(name).map((target) => number.get(target) as number))])
-  const dominators = immediateDominators(all)
-  const dominates = (a: number, b: number): boolean => {
-    let node = b
-    while (node > a) node = dominators[node] as number
-    return node === a
+type Successors = (name: number) => readonly number[]
+
+/** `successorsOf` gives the successors of a node by name. */
+export function buildGraph(head: number, successorsOf: Successors): Graph {
+  const entries: number[] = []
+  for (;;) {
+    const dispatching = entries.length > 0
+    const all: Successors = (name) => (name === DISPATCH ? entries : successorsOf(name))
+    const names = reversePostorder(dispatching ? DISPATCH : head, all)
+    const numbers = new Map(names.map((name, number) => [name, number]))
+    const edges = names.map((name) => [...new Set(all(name))].map((to) => numbers.get(to) as number))
+    const dominators = immediateDominators(edges)
+    const bad = edges.flatMap((targets, from) => targets.filter((to) => !structured(from, to, dominators)))
+    const fresh = [...new Set(bad)].map((to) => names[to] as number).filter((name) => !entries.includes(name))
+    if (fresh.length === 0) return finish(names, numbers, edges, dominators, entries)
+    if (!dispatching) entries.push(head)
+    entries.push(...fresh.filter((name) => !entries.includes(name)))
   }
-  const successors = all.map((targets, node) => targets.filter((target) => target > node || dominates(target, node)))
-  // Cutting an edge can not take the last way to a node: a retreating edge is never the tree edge that reached it first.
+}
+
+/** A forward edge, or a back edge to a node that dominates its source. */
+function structured(from: number, to: number, dominators: readonly number[]): boolean {
+  if (to > from) return true
+  let node = from
+  while (node > to) node = dominators[node] as number
+  return node === to
+}
+
+function finish(
+  names: readonly number[],
+  numbers: ReadonlyMap<number, number>,
+  edges: readonly (readonly number[])[],
+  dominators: readonly number[],
+  entries: readonly number[],
+): Graph {
   const isLoopHeader = names.map(() => false)
   const forward = names.map(() => 0)
-  successors.forEach((targets, node) => {
-    for (const target of targets) {
-      if (target <= node) isLoopHeader[target] = true
-      else forward[target] = (forward[target] as number) + 1
+  const successors = edges.map((targets, from) => targets.filter((to) => structured(from, to, dominators)))
+  edges.forEach((targets, from) => {
+    for (const to of targets) {
+      if (to > from) forward[to] = (forward[to] as number) + 1
+      else isLoopHeader[structured(from, to, dominators) ? to : 0] = true
     }
   })
-  const kept = immediateDominators(successors)
   const children: number[][] = names.map(() => [])
-  for (let node = 1; node < names.length; node++) children[kept[node] as number]?.push(node)
-  return {
-    count: names.length,
-    successors,
-    children,
-    isLoopHeader,
-    isMerge: forward.map((edges) => edges > 1),
-    names,
-  }
+  for (let node = 1; node < names.length; node++) children[dominators[node] as number]?.push(node)
+  const isMerge = forward.map((count) => count > 1)
+  return { count: names.length, names, numbers, successors, children, isLoopHeader, isMerge, entries }
 }
 
-function reversePostorder(entry: number, successorsOf: (name: number) => readonly number[]): number[] {
+/**
+ * The most instructions that can run from each node to the next look at the budget, which the head of every loop takes, and
+ * every jump through the dispatch node.
+ */
+export function longestPaths(graph: Graph, instructionsOf: (name: number) => number): number[] {
+  const longest = graph.names.map(() => 0)
+  for (let node = graph.count - 1; node >= 0; node--) {
+    const further = (graph.successors[node] as readonly number[])
+      .filter((to) => to > node && !graph.isLoopHeader[to])
+      .map((to) => longest[to] as number)
+    longest[node] = instructionsOf(graph.names[node] as number) + Math.max(0, ...further)
+  }
+  return longest
+}
+
+function reversePostorder(entry: number, successorsOf: Successors): number[] {
   const seen = new Set<number>([entry])
   const order: number[] = []
   const stack: { name: number; next: number; targets: readonly number[] }[] = [

@@ -1,53 +1,88 @@
 /**
- * Where indirect jumps, calls and returns lead. A region that is left by one notes its place (L.EXIT_SITE); the sample after
- * that sees where it led. What came up often enough becomes a target that the next translation compares with.
+ * Where indirect jumps, calls and returns lead. A region that is left by one writes place and target into a ring
+ * (L.INDIRECT_RING), which is read between runs. What came up becomes a target that the next translation compares with, and
+ * a region that keeps being left for a place it does not know is translated anew: after 16 such exits first, then after
+ * four times as many each time.
  */
+import * as L from '../src/cpu/layout.ts'
 
-/** A region by its first instruction. */
-export interface Head {
-  readonly host: number
-  readonly rip: bigint
-}
-
-/** Sightings that make a target. */
-const ENOUGH = 2
-/** Targets of one place; more are not worth comparing with. */
-const MAX_TARGETS = 8
+/** Exits that make a first translation anew worth it. */
+const FIRST = 16
+const GROWTH = 4
+/** Targets of one place that are remembered. */
+const MAX_TARGETS = 64
 /** An offset is a 32-bit number, and a region is not meant to reach far. */
 const REACH = 1n << 28n
 
-export class IndirectProfile {
-  readonly #sites = new Map<number, { counts: Map<bigint, number>; targets: bigint[]; heads: Map<number, Head> }>()
+interface Site {
+  readonly counts: Map<bigint, number>
+  /** Regions that have the place, by the host address of their head. */
+  readonly heads: Set<number>
+  /** Exits since the targets were last taken over. */
+  news: number
+  threshold: number
+}
 
-  #site(site: number) {
+export class IndirectProfile {
+  readonly #sites = new Map<number, Site>()
+  readonly #u32: Uint32Array
+  readonly #view: DataView
+  #read = 0
+
+  constructor(memory: WebAssembly.Memory) {
+    this.#u32 = new Uint32Array(memory.buffer)
+    this.#view = new DataView(memory.buffer)
+  }
+
+  #site(site: number): Site {
     const known = this.#sites.get(site)
     if (known) return known
-    const fresh = { counts: new Map<bigint, number>(), targets: [], heads: new Map<number, Head>() }
+    const fresh: Site = { counts: new Map(), heads: new Set(), news: 0, threshold: FIRST }
     this.#sites.set(site, fresh)
     return fresh
   }
 
-  /** The region at `head` contains the place. */
-  uses(site: number, head: Head): void {
-    this.#site(site).heads.set(head.host, head)
+  /** The region at `head` contains the place and knows what is known of it. */
+  uses(site: number, head: number): void {
+    this.#site(site).heads.add(head)
   }
 
-  /** The place has led to an RIP; returns the regions that should know now. */
-  seen(site: number, rip: bigint): Head[] {
-    const { counts, targets, heads } = this.#site(site)
-    const count = (counts.get(rip) ?? 0) + 1
-    counts.set(rip, count)
-    if (count !== ENOUGH || targets.length >= MAX_TARGETS) return []
-    targets.push(rip)
-    return [...heads.values()]
+  /** Reads the ring. Returns the heads of regions that should be translated anew. */
+  read(): ReadonlySet<number> {
+    const ready = new Set<number>()
+    const count = (this.#u32[L.INDIRECT_COUNT >> 2] as number) >>> 0
+    const first = Math.max(this.#read, count - L.INDIRECT_ENTRIES)
+    // The counter may have wrapped: then one reading is lost.
+    for (let n = first; n < count; n++) {
+      const entry = L.INDIRECT_RING + (n % L.INDIRECT_ENTRIES) * L.INDIRECT_ENTRY_SIZE
+      this.#seen((this.#u32[(entry + 8) >> 2] as number) >>> 0, this.#view.getBigUint64(entry, true), ready)
+    }
+    this.#read = count
+    return ready
   }
 
-  /** Known targets as offsets from a page. */
-  targets(site: number, page: bigint): number[] {
-    const known = this.#sites.get(site)?.targets ?? []
-    return known
-      .map((rip) => rip - page)
-      .filter((distance) => distance < REACH && -distance < REACH)
-      .map(Number)
+  #seen(address: number, rip: bigint, ready: Set<number>): void {
+    const site = this.#site(address)
+    const known = site.counts.get(rip)
+    if (known === undefined && site.counts.size >= MAX_TARGETS) return
+    site.counts.set(rip, (known ?? 0) + 1)
+    if (++site.news < site.threshold) return
+    site.news = 0
+    site.threshold *= GROWTH
+    for (const head of site.heads) ready.add(head)
+  }
+
+  /** Known targets as offsets from a page, the most frequent first. */
+  targets(address: number, page: bigint): number[] {
+    const counts = this.#sites.get(address)?.counts ?? new Map<bigint, number>()
+    return [...counts]
+      .filter(([rip, count]) => count > 1 && rip - page < REACH && page - rip < REACH)
+      .sort(([, a], [, b]) => b - a)
+      .map(([rip]) => Number(rip - page))
+  }
+
+  /** Code has changed so much that nothing is known any more. */
+  forget(): void {
+    this.#sites.clear()
   }
 }

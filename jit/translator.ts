@@ -1,67 +1,159 @@
 /**
- * Decides what is translated. The processor stops every SAMPLE_INTERVAL instructions, always where control has been
- * transferred; a place where that happens again and again is hot. Sampling costs code that is not hot nothing.
+ * Decides what is translated. The processor stops every so many instructions, always where control has been transferred; a
+ * place where that happens again and again is hot. Sampling costs code that is not hot nothing. The interval is short as
+ * long as most instructions are interpreted, and long when they are not.
  */
-
-import type { Translator, TranslatorHost } from '../src/cpu/cpu.ts'
 import { Decoder } from '../src/cpu/decoder/decoder.ts'
-import type { Instruction } from '../src/cpu/decoder/instruction.ts'
-import { HEADER_COPY, HEADER_REGION, OP_CROSS, OP_REGION } from '../src/cpu/interpreter/record.ts'
+import { OP_CROSS, OP_REGION, OP_STALE } from '../src/cpu/interpreter/record.ts'
 import * as L from '../src/cpu/layout.ts'
-import { newModule } from '../src/cpu/wasm/emitter.ts'
-import { NotTranslatable, TranslatorBuilder } from './builder.ts'
-import { compileRegion } from './compile.ts'
+import type { Translator, TranslatorFactory, TranslatorHost } from '../src/cpu/translator.ts'
+import { type DropReason, type Region, RegionCache } from './cache.ts'
 import { IndirectProfile } from './profile.ts'
-import { MAX_PAGES, type Region, RegionFinder } from './region.ts'
+import { type FoundRegion, MAX_PAGES, RegionFinder } from './region.ts'
+import { type CompiledRegion, type CompileOutcome, type CompileService, synchronousService } from './service.ts'
 
 /** Samples that make a place hot. */
 const HOT = 2
-/** A head is translated anew so many times when the profile knows more. */
-const MAX_ROUNDS = 12
-/** Records that a region needs at most: the copy of its head, and a header for each page. */
+/** Times that code may be written before each time doubles what makes it hot no further. */
+const MAX_PATIENCE = 10
+/** Instructions between samples: 10,000 are some 15 us of interpreting, 320,000 some 100 us of translated code. */
+const SHORT_INTERVAL = 10_000
+const LONG_INTERVAL = 320_000
+/** Samples between two reviews of what regions have done. */
+const REVIEW = 256
+/** Places whose samples are kept; more are forgotten all at once, which also lets old ones go. */
+const MAX_PLACES = 20_000
+/** Regions that may wait to be compiled; what is hot comes up again. */
+const MAX_PENDING = 64
+/** Times that a region is translated anew to take in what it was left for. */
+const MAX_ROUNDS = 8
+/** Records that a region needs at most: the copy of its head, the way back, and a header for each page. */
 const RECORDS_OF_REGION = 2 + MAX_PAGES
+const DEFAULT_MAX_BYTES = 48 * 1024 * 1024
 
 export interface TranslatorOptions {
   /** Translate everything at first sight. */
   readonly eager?: boolean
+  /** Default: compiles at once, where it is called. */
+  readonly service?: CompileService
+  /** Bytes of wasm that a VM may have. Default 48 MB. */
+  readonly maxBytes?: number
+}
+
+/** A place that samples have hit. */
+interface Place {
+  samples: number
+  /** Times that the code of a region beginning here was written, or that it was not worth it. */
+  setbacks: number
+  /** Translations of this head so far. */
+  rounds: number
 }
 
 export class RegionTranslator implements Translator {
+  interval = SHORT_INTERVAL
   readonly #host: TranslatorHost
   readonly #u32: Uint32Array
   readonly #u16: Uint16Array
   readonly #view: DataView
   readonly #finder: RegionFinder
-  readonly #samples = new Map<number, number>()
-  readonly #profile = new IndirectProfile()
-  /** Translations of a head because of the profile. */
-  readonly #rounds = new Map<number, number>()
+  readonly #cache: RegionCache
+  readonly #profile: IndirectProfile
+  readonly #service: CompileService
   readonly #eager: boolean
-  #nextRegion = 0
-  readonly statistics = { regions: 0, blocks: 0, bytes: 0, milliseconds: 0 }
+  readonly #places = new Map<number, Place>()
+  readonly #pending = new Set<number>()
+  readonly #instances = new WeakMap<WebAssembly.Module, WebAssembly.Instance>()
+  /** Regions by the host addresses of code that they are left for. */
+  readonly #leftFor = new Map<number, Set<number>>()
+  readonly #counts = { translations: 0, blocks: 0, milliseconds: 0, failed: 0, outdated: 0 }
+  readonly #drops: Record<DropReason, number> = { written: 0, evicted: 0, unproductive: 0, flushed: 0, replaced: 0 }
+  #nextId = 1
+  #samples = 0
+  #disposed = false
+  #flushes = 0
+  #invalidations = 0
+  #lastTranslated = 0
 
   constructor(host: TranslatorHost, options: TranslatorOptions = {}) {
     this.#host = host
     this.#eager = options.eager ?? false
+    this.#service = options.service ?? synchronousService
     this.#u32 = new Uint32Array(host.memory.buffer)
     this.#u16 = new Uint16Array(host.memory.buffer)
     this.#view = new DataView(host.memory.buffer)
-    this.#finder = new RegionFinder(host.bytes, new Decoder(64), isTranslatable)
+    this.#finder = new RegionFinder(host.bytes, new Decoder(64))
+    this.#profile = new IndirectProfile(host.memory)
+    this.#cache = new RegionCache(host, options.maxBytes ?? DEFAULT_MAX_BYTES, (...drop) => this.#dropped(...drop))
+  }
+
+  get statistics(): Readonly<Record<string, number>> {
+    const { translations, blocks, milliseconds, failed, outdated } = this.#counts
+    const { written, evicted, unproductive, flushed, replaced } = this.#drops
+    return {
+      translatedInstructions: this.#counter(L.COUNT_TRANSLATED),
+      regions: this.#cache.size,
+      bytes: this.#cache.bytes,
+      entries: this.#cache.entries,
+      translations,
+      blocks,
+      milliseconds,
+      failed,
+      outdated,
+      pending: this.#pending.size,
+      ...{ written, evicted, unproductive, flushed, replaced },
+    }
+  }
+
+  #counter(address: number): number {
+    return (this.#u32[address >> 2] as number) + (this.#u32[(address + 4) >> 2] as number) * 2 ** 32
+  }
+
+  dispose(): void {
+    this.#disposed = true
   }
 
   sample(): void {
-    const rip = this.#view.getBigUint64(L.RIP, true)
+    this.#service.poll()
+    this.#keepUp()
+    this.#adapt()
     if (this.#u32[L.MODE >> 2] !== L.MODE_64) return
+    for (const head of this.#profile.read()) this.#again(head)
+    const rip = this.#view.getBigUint64(L.RIP, true)
+    const host = this.#hostOf(rip)
+    if (host !== 0 && !this.#isHead(host)) this.#hit(rip, host)
+  }
+
+  decoded(): void {
+    if (!this.#eager || (this.#u32[L.STEPPING >> 2] as number) !== 0) return
+    this.#keepUp()
+    const rip = this.#view.getBigUint64(L.RIP, true)
+    const host = this.#hostOf(rip)
+    if (host !== 0) this.#translate(rip, host)
+  }
+
+  /** What became of regions since the last time. */
+  #keepUp(): void {
+    const flushes = this.#counter(L.COUNT_RECORD_FLUSH)
+    if (flushes !== this.#flushes) this.#cache.flushed()
+    this.#flushes = flushes
+    const invalidations = this.#counter(L.COUNT_INVALIDATION)
+    if (invalidations !== this.#invalidations) this.#cache.sweep()
+    this.#invalidations = invalidations
+    if (++this.#samples % REVIEW === 0) this.#cache.review()
+  }
+
+  /** Samples are the rarer the more of the code is translated. */
+  #adapt(): void {
+    const translated = this.#counter(L.COUNT_TRANSLATED)
+    const share = (translated - this.#lastTranslated) / this.interval
+    this.#lastTranslated = translated
+    if (share > 0.9) this.interval = Math.min(this.interval * 2, LONG_INTERVAL)
+    else if (share < 0.5) this.interval = SHORT_INTERVAL
+  }
+
+  #hostOf(rip: bigint): number {
     const page = this.#host.runtime.executableHost(rip & ~0xfffn) >>> 0
-    if (page === 0) return
-    const offset = Number(rip & 0xfffn)
-    const host = page + offset
-    const count = (this.#samples.get(host) ?? 0) + 1
-    this.#samples.set(host, count)
-    // A head that lost its region, since its code was written, comes back at doubled counts: a page that keeps changing
-    // costs little.
-    if (count >= HOT && (count & (count - 1)) === 0 && !this.#isHead(host)) this.#translate(rip, host, offset)
-    if (!this.#eager) this.#follow(rip)
+    return page === 0 ? 0 : page + Number(rip & 0xfffn)
   }
 
   #isHead(host: number): boolean {
@@ -69,101 +161,128 @@ export class RegionTranslator implements Translator {
     return record !== 0 && this.#u16[record >> 1] === OP_REGION
   }
 
-  /** If an indirect transfer led here, regions that have it may go on here instead of ending. */
-  #follow(rip: bigint): void {
-    const site = (this.#u32[L.EXIT_SITE >> 2] as number) >>> 0
-    if (site === 0) return
-    this.#u32[L.EXIT_SITE >> 2] = 0
-    for (const head of this.#profile.seen(site, rip)) {
-      const heads = (this.#rounds.get(head.host) ?? 0) + 1
-      this.#rounds.set(head.host, heads)
-      const page = this.#host.runtime.executableHost(head.rip & ~0xfffn) >>> 0
-      const offset = Number(head.rip & 0xfffn)
-      if (heads <= MAX_ROUNDS && page + offset === head.host) this.#translate(head.rip, head.host, offset)
+  #placeAt(host: number): Place {
+    const known = this.#places.get(host)
+    if (known !== undefined) return known
+    if (this.#places.size >= MAX_PLACES) this.#places.clear()
+    const fresh = { samples: 0, setbacks: 0, rounds: 0 }
+    this.#places.set(host, fresh)
+    return fresh
+  }
+
+  /** A sample where code is interpreted. */
+  #hit(rip: bigint, host: number): void {
+    const place = this.#placeAt(host)
+    if (++place.samples < HOT << Math.min(place.setbacks, MAX_PATIENCE)) return
+    place.samples = 0
+    // Better than a region of its own is to be part of the one that leads here.
+    for (const head of this.#leftFor.get(host) ?? []) {
+      if (this.#again(head)) return
     }
+    this.#translate(rip, host)
   }
 
-  decoded(): void {
-    if (!this.#eager || (this.#u32[L.STEPPING >> 2] as number) !== 0) return
-    const rip = this.#view.getBigUint64(L.RIP, true)
-    const page = this.#host.runtime.executableHost(rip & ~0xfffn) >>> 0
-    if (page !== 0) this.#translate(rip, page + Number(rip & 0xfffn), Number(rip & 0xfffn))
+  /** Translates a region anew, which then takes in what has become known since; false when it has had its turns. */
+  #again(head: number): boolean {
+    const region = this.#cache.at(head)
+    if (region === undefined || this.#pending.has(head) || this.#placeAt(head).rounds >= MAX_ROUNDS) return false
+    if (this.#hostOf(region.rip) !== head) return false
+    this.#translate(region.rip, head)
+    return true
   }
 
-  #translate(rip: bigint, host: number, offset: number): void {
-    const { runtime, regions } = this.#host
-    if (this.#nextRegion === regions.length || runtime.hasRoom(RECORDS_OF_REGION) === 0) {
-      // Everything begins anew: a place in the table or in memory that is still in use must not be used twice.
-      runtime.flushRecords()
-      this.#nextRegion = 0
+  #translate(rip: bigint, host: number): void {
+    if (this.#pending.has(host) || this.#pending.size >= MAX_PENDING) return
+    const page = rip & ~0xfffn
+    const { runtime } = this.#host
+    const found = this.#finder.find(Number(rip & 0xfffn), {
+      pageAt: (distance) => runtime.executableHost(page + BigInt(distance)) >>> 0,
+      wasReached: (at) => this.#eager || runtime.findRecord(at, L.MODE_64) !== 0,
+      targetsOf: (site) => this.#profile.targets(site, page),
+    })
+    if (found === undefined) return
+    this.#placeAt(host).rounds++
+    this.#pending.add(host)
+    const code = this.#bytesOf(found)
+    this.#service.submit(found.source, (outcome) => {
+      this.#pending.delete(host)
+      if (!this.#disposed) this.#compiled(rip, host, found, code, outcome)
+    })
+  }
+
+  #bytesOf({ spans }: FoundRegion): Uint8Array {
+    const bytes = new Uint8Array(spans.reduce((sum, { length }) => sum + length, 0))
+    let at = 0
+    for (const { host, length } of spans) {
+      bytes.set(this.#host.bytes.subarray(host, host + length), at)
+      at += length
+    }
+    return bytes
+  }
+
+  #compiled(rip: bigint, host: number, found: FoundRegion, code: Uint8Array, outcome: CompileOutcome): void {
+    if ('failure' in outcome) {
+      this.#counts.failed++
+      this.#placeAt(host).setbacks++
       return
     }
-    const record = runtime.findRecord(host, L.MODE_64) >>> 0
-    if (record === 0) return
+    this.#counts.milliseconds += outcome.milliseconds
+    this.#keepUp()
+    const record = this.#host.runtime.findRecord(host, L.MODE_64) >>> 0
     const op = this.#u16[record >> 1]
     // A trace that begins across pages checks its second page in its first record, which can not be replaced.
-    if (op === OP_CROSS) return
-    const known = op === OP_REGION
-    const started = performance.now()
-    const page = rip & ~0xfffn
-    const region = this.#finder.find(
-      offset,
-      (distance) => runtime.executableHost(page + BigInt(distance)) >>> 0,
-      (site) => this.#profile.targets(site, page),
-    )
-    if (!region.blocks.has(offset)) return
-    const bytes = compileRegion(region, offset)
-    this.#install(record, region, bytes, known)
-    for (const { terminator } of region.blocks.values()) {
-      if (terminator.kind === 'indirect') this.#profile.uses(terminator.site, { host, rip })
+    if (record === 0 || op === OP_CROSS || op === OP_STALE || !sameBytes(code, this.#bytesOf(found))) {
+      this.#counts.outdated++
+      return
     }
-    this.statistics.milliseconds += performance.now() - started
+    if (this.#host.runtime.hasRoom(RECORDS_OF_REGION) === 0) {
+      this.#host.runtime.flushRecords()
+      return
+    }
+    this.#install(rip, host, record, found, outcome)
   }
 
-  /** `known`: the record is the head of a region already, which is replaced. */
-  #install(record: number, region: Region, bytes: Uint8Array, known: boolean): void {
-    const { memory, runtime, regions } = this.#host
-    const copy = known ? 0 : runtime.copyHead(record) >>> 0
-    const module = new WebAssembly.Module(bytes as BufferSource)
+  #install(rip: bigint, host: number, record: number, found: FoundRegion, compiled: CompiledRegion): void {
+    const { runtime } = this.#host
+    const { blocks } = found.source
+    const { bytes } = compiled
+    for (const span of found.spans) runtime.markCode(span.host, span.length)
+    for (const page of found.source.pages) runtime.watchPage(record, page.host)
+    const run = this.#instanceOf(compiled.module).exports[compiled.name] as CallableFunction
+    this.#cache.add({ id: this.#nextId++, host, rip, record, bytes, blocks: blocks.length, exits: found.exits }, run)
+    for (const site of found.sites) this.#profile.uses(site, host)
+    for (const exit of found.exits) {
+      const heads = this.#leftFor.get(exit) ?? new Set()
+      this.#leftFor.set(exit, heads.add(host))
+    }
+    this.#counts.translations++
+    this.#counts.blocks += blocks.length
+  }
+
+  #instanceOf(module: WebAssembly.Module): WebAssembly.Instance {
+    const known = this.#instances.get(module)
+    if (known !== undefined) return known
+    const { memory, runtime } = this.#host
     const instance = new WebAssembly.Instance(module, { env: { memory }, runtime })
-    const index = known ? (this.#u32[(record + HEADER_REGION) >> 2] as number) : this.#nextRegion++
-    regions.set(index, instance.exports.region)
-    for (const { host, length } of region.spans) runtime.markCode(host, length)
-    for (const [distance, page] of region.pages) if (distance !== 0) runtime.watchPage(record, page)
-    if (!known) {
-      this.#u32[(record + HEADER_COPY) >> 2] = copy
-      this.#u32[(record + HEADER_REGION) >> 2] = index
-      this.#u16[record >> 1] = OP_REGION
+    this.#instances.set(module, instance)
+    return instance
+  }
+
+  #dropped(region: Region, reason: DropReason): void {
+    this.#drops[reason]++
+    for (const exit of region.exits) {
+      const heads = this.#leftFor.get(exit)
+      heads?.delete(region.host)
+      if (heads?.size === 0) this.#leftFor.delete(exit)
     }
-    this.statistics.regions++
-    this.statistics.blocks += region.blocks.size
-    this.statistics.bytes += bytes.length
+    if (reason === 'written' || reason === 'unproductive') this.#placeAt(region.host).setbacks++
   }
 }
 
-/** Whether a definition can be emitted for the translator; found out by emitting it once. */
-const translatable = new Map<string, boolean>()
-
-function isTranslatable(i: Instruction): boolean {
-  const key = `${i.name}/${i.operandSize}/${i.opKind.join()}/${i.opSize.join()}/${i.operandCount}`
-  const known = translatable.get(key)
-  if (known !== undefined) return known
-  const module = newModule()
-  let answer = true
-  try {
-    const x = new TranslatorBuilder(module)
-    x.open()
-    x.emit(i, 0)
-  } catch (error) {
-    if (!(error instanceof NotTranslatable)) throw error
-    answer = false
-  } finally {
-    module.dispose()
-  }
-  translatable.set(key, answer)
-  return answer
+function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, at) => byte === b[at])
 }
 
-export function createTranslator(options: TranslatorOptions = {}): (host: TranslatorHost) => RegionTranslator {
+export function createTranslator(options: TranslatorOptions = {}): TranslatorFactory {
   return (host) => new RegionTranslator(host, options)
 }

@@ -7,6 +7,9 @@ import { MAX_TRACE } from './interpreter/record.ts'
 import { TraceDecoder } from './interpreter/trace.ts'
 import * as L from './layout.ts'
 import { interpreterModule, type Runtime, runtimeModule } from './modules.ts'
+import type { Translator, TranslatorFactory } from './translator.ts'
+
+export type { Translator, TranslatorFactory, TranslatorHost } from './translator.ts'
 
 /** A piece of guest-physical memory; both numbers are multiples of 4096 bytes. */
 export interface MemoryRange {
@@ -32,8 +35,6 @@ export interface CpuOptions {
 }
 
 const WASM_PAGE = 65536
-/** Regions that a VM can have at a time. */
-const REGIONS = 8192
 /** A wasm memory has at most 65536 pages of 64 KB; V8 allows 65536. */
 const MAX_MEMORY = 65536 * WASM_PAGE
 
@@ -41,27 +42,6 @@ const MAX_MEMORY = 65536 * WASM_PAGE
 const DEFAULT_CR4 = 0x3101fcn
 /** SCE, LME, LMA, NXE. */
 const DEFAULT_EFER = 0xd01n
-
-/** What a translator works on. */
-export interface TranslatorHost {
-  readonly memory: WebAssembly.Memory
-  readonly bytes: Uint8Array
-  readonly runtime: Runtime
-  /** Functions of regions; the index goes into the header of the region's head. */
-  readonly regions: WebAssembly.Table
-}
-
-/** Turns hot code into wasm. It is told where the processor is every so many instructions: hot code is where that is often. */
-export interface Translator {
-  sample(): void
-  /** Code at L.RIP has been decoded for the first time. */
-  decoded(): void
-}
-
-export type TranslatorFactory = (host: TranslatorHost) => Translator
-
-/** Instructions between two samples: 10,000 are some 20 us. */
-const SAMPLE_INTERVAL = 10_000
 
 export class Cpu {
   readonly memory: WebAssembly.Memory
@@ -97,7 +77,7 @@ export class Cpu {
     this.writeU32(L.LONG_SYSENTER, options.longModeSysenter ? 1 : 0)
     const runtime = new WebAssembly.Instance(runtimeModule(), { env: { memory: this.memory } })
     this.runtime = runtime.exports as unknown as Runtime
-    const regions = new WebAssembly.Table({ element: 'anyfunc', initial: REGIONS })
+    const regions = new WebAssembly.Table({ element: 'anyfunc', initial: L.MAX_REGIONS })
     const interpreter = new WebAssembly.Instance(interpreterModule(), {
       env: { memory: this.memory, regions },
       runtime: runtime.exports,
@@ -116,17 +96,19 @@ export class Cpu {
    * @returns a VMX basic exit reason or EXIT_BUDGET; details are in the EXIT_ fields of the state
    */
   run(budget: number, exact = false): number {
-    if (this.#translator === undefined) return this.#runSlice(budget, exact)
+    const translator = this.#translator
+    if (translator === undefined) return this.#runSlice(budget, exact)
     let left = budget
     for (;;) {
-      const slice = Math.min(left, SAMPLE_INTERVAL)
+      const slice = Math.min(left, translator.interval)
       const reason = this.#runSlice(slice, slice === left && exact)
       left -= slice - (this.#u32[L.BUDGET >> 2] as number | 0)
       if (reason !== L.EXIT_BUDGET || left <= 0 || (left < MAX_TRACE && !exact)) {
         this.#u32[L.BUDGET >> 2] = left
+        if (reason === L.EXIT_BUDGET) translator.sample()
         return reason
       }
-      this.#translator.sample()
+      translator.sample()
     }
   }
 
@@ -219,6 +201,16 @@ export class Cpu {
       if (gpa >= range.gpa && gpa - range.gpa < range.size) return range.host + (gpa - range.gpa)
     }
     return -1
+  }
+
+  /** Counters of the translator, by name; undefined without one. */
+  get translatorStatistics(): Readonly<Record<string, number>> | undefined {
+    return this.#translator?.statistics
+  }
+
+  /** The VM is gone: nothing that was asked for in its name is waited for any more. */
+  dispose(): void {
+    this.#translator?.dispose()
   }
 
   /** Tells the processor that `length` bytes from the host address on were written from outside. */

@@ -7,6 +7,7 @@
 //   CODE_HASH host address of code + mode -> record
 //   RECORDS   decoded instructions
 //   PAGES     16 bytes for each page of guest RAM: EPT rights, code tracking
+//   REGIONS   counters of translated regions, and the ring of indirect transfers
 //   OPEN_BUS  one page of ones, mapped where a guest reads physical addresses that nothing backs
 //   RAM       guest memory, ranges one after the other
 //
@@ -107,8 +108,8 @@ export const ATTENTION_PENDING_DB = 16
 export const ATTENTION_SS_SHADOW = 32
 // RFLAGS.RF: no instruction breakpoint at the next instruction.
 export const ATTENTION_RESUME = 64
-// One instruction has to be interpreted before translated code may run again.
-export const ATTENTION_STEP = 128
+// The next instruction is to be interpreted even if a region begins with it.
+export const ATTENTION_INTERPRET = 128
 export const ATTENTION_SHADOW = 33
 // #DB causes collected during an instruction, in DR6 bits.
 export const PENDING_DB = 0x41c
@@ -188,9 +189,6 @@ export const RESIDENT_PAGES = 0x67c
 // Not zero between EXIT_DECODE and the return to the dispatcher.
 export const DECODING = 0x65c
 
-// Host address of the indirect jump, call or return by which a region was left last; the translator's profile.
-export const EXIT_SITE = 0x6b8
-
 // The entries of a page walk: { gpa u64, entry u64 } for each level.
 export const WALK_TRAIL = 0x6c0
 // Room for the runtime to build things: event frames, single bytes.
@@ -217,6 +215,28 @@ export const MXCSR = 0xb00
 // u64 linear address >> 21 plus 1, u64 page table or large-page entry, u64 rights of the levels above, u32 large.
 export const WALK_CACHE = 0xc00
 export const WALKS = 16
+
+// Translated code. Host address of the indirect jump, call or return by which a region is left, else 0.
+export const EXIT_SITE = 0xe00
+// Entries ever written to INDIRECT_RING.
+export const INDIRECT_COUNT = 0xe04
+
+// Instructions run by regions, i64.
+export const COUNT_TRANSLATED = 0xe08
+// Which instruction of the running region set the flags, and its operands as i64; FLAG_ is out of date unless it is 0.
+export const LAZY = 0xe10
+export const LAZY_FIRST = 0xe18
+export const LAZY_SECOND = 0xe20
+// Pages that translated code has just used, by base register and by page of constant addresses: a tag for reading, a tag for
+// writing, and the addend. They hold what the TLB holds.
+export const PAGE_SLOTS = 0x1000
+export const PAGE_SLOT_COUNT = 32
+export const PAGE_SLOT_SIZE = 32
+export const SLOT_READ = 0
+export const SLOT_WRITE = 8
+export const SLOT_ADDEND = 16
+// A tag that compares equal with no address, since it has an offset in the page (jit/pages.ts).
+export const NO_PAGE = 0x800
 
 // Code modes; the key of a record together with its host address.
 export const MODE_16 = 0
@@ -270,6 +290,17 @@ export const RECORDS = 0x100000
 export const RECORDS_SIZE = 0x1000000
 export const OPEN_BUS = 0xd0000
 export const SCRATCH_PAGE = 0xe0000
+// The last indirect transfers that left a region: { rip i64, site u32, pad }.
+export const INDIRECT_RING = 0xe1000
+export const INDIRECT_ENTRIES = 256
+export const INDIRECT_ENTRY_SIZE = 16
+// What each region has done: { instructions i64, entries u32, instructions left to the interpreter u32 }.
+export const REGION_STATS = 0xe2000
+export const REGION_STATS_SIZE = 16
+export const REGION_ENTRIES = 8
+export const REGION_INTERPRETED = 12
+// Regions that a VM can have at a time.
+export const MAX_REGIONS = 4096
 export const PAGES = 0x1100000
 // A page's entry: u64 mask of the 64-byte lines that hold decoded code, u32 first trace, u32 PAGE_ flags.
 export const PAGE_SIZE_LOG2 = 4

@@ -60,6 +60,7 @@ export class Vm {
 
   /** Lets go of the memory; the last reference to the processor goes with this object. */
   destroy(): void {
+    for (const { cpu } of this.vcpus) cpu.dispose()
     this.memory.detach()
   }
 }

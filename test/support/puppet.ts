@@ -122,6 +122,10 @@ export class Puppet implements Processor {
     this.log.push(`written ${host - this.#ramStart} ${length}`)
   }
 
+  readonly translatorStatistics = undefined
+
+  dispose(): void {}
+
   protect(host: number, denied: number): void {
     this.log.push(`protect ${host - this.#ramStart} ${denied}`)
   }

@@ -68,16 +68,54 @@ const SPECIAL: Record<number, (x: InterpreterBuilder) => void> = {
     x.if(x.call('crossPage', 'i32', x.record), () => x.site.leave())
     x.nextRecord()
   },
-  [R.OP_REGION]: (x) => {
-    const header = (distance: number) => x.load('i32', 4, x.binary('add', x.record, x.i32(distance)))
-    const outcome = x.callIndirect('regions', header(R.HEADER_REGION), [], 'i32')
-    x.if(x.eqz(outcome), () => x.goTo(x.state64(L.RIP), x.state32(L.BUDGET)))
-    x.if(x.compare('eq', outcome, x.i32(R.REGION_LEAVE)), () => x.site.leave())
-    x.site.next(header(R.HEADER_COPY))
-  },
+  [R.OP_REGION]: runRegion,
   [R.OP_RESUME]: (x) => x.site.next(x.load('i32', 4, x.record, R.R_LINK)),
   [R.OP_UNDEFINED]: (x) => x.raise(6),
   [R.OP_TOO_LONG]: (x) => x.raise(13, 0),
+}
+
+/** Adds to a counter in memory. */
+function count(x: InterpreterBuilder, address: Value, by: Value): void {
+  const bytes = by.type === 'i64' ? 8 : 4
+  x.store(bytes, address, x.binary('add', x.load(by.type, bytes, address), by))
+}
+
+/** Calls a region's function, counts what it did, and goes where it says. */
+function runRegion(x: InterpreterBuilder): void {
+  const header = (distance: number) => x.load('i32', 4, x.binary('add', x.record, x.i32(distance)))
+  const region = header(R.HEADER_REGION)
+  const before = x.state32(L.BUDGET)
+  const outcome = x.callIndirect('regions', region, [], 'i32')
+  x.if(x.compare('eq', outcome, x.i32(R.REGION_DECLINED)), () => x.site.next(header(R.HEADER_COPY)))
+  const left = x.state32(L.BUDGET)
+  const statistics = x.let(
+    x.binary('add', x.binary('mul', region, x.i32(L.REGION_STATS_SIZE)), x.i32(L.REGION_STATS)),
+  )
+  const spent = x.let(x.extendSigned(x.binary('sub', before, left)))
+  count(x, statistics, spent)
+  count(x, x.i32(L.COUNT_TRANSLATED), spent)
+  count(x, x.let(x.binary('add', statistics, x.i32(L.REGION_ENTRIES))), x.i32(1))
+  x.if(x.eqz(outcome), () => {
+    const site = x.state32(L.EXIT_SITE)
+    x.if(site, () => noteIndirect(x, site))
+    x.goTo(x.state64(L.RIP), left)
+  })
+  x.if(x.compare('eq', outcome, x.i32(R.REGION_INTERPRET)), () => {
+    count(x, x.let(x.binary('add', statistics, x.i32(L.REGION_INTERPRETED))), x.i32(1))
+    x.setState32(L.ATTENTION, x.binary('or', x.state32(L.ATTENTION), x.i32(L.ATTENTION_INTERPRET)))
+  })
+  x.site.leave()
+}
+
+/** Writes where an indirect transfer led into the ring, for the translator's profile. */
+function noteIndirect(x: InterpreterBuilder, site: Value): void {
+  const index = x.state32(L.INDIRECT_COUNT)
+  const slot = x.binary('mul', x.binary('and', index, x.i32(L.INDIRECT_ENTRIES - 1)), x.i32(L.INDIRECT_ENTRY_SIZE))
+  const entry = x.let(x.binary('add', slot, x.i32(L.INDIRECT_RING)))
+  x.store(8, entry, x.state64(L.RIP))
+  x.store(4, entry, site, 8)
+  x.setState32(L.INDIRECT_COUNT, x.binary('add', index, x.i32(1)))
+  x.setState32(L.EXIT_SITE, x.i32(0))
 }
 
 function emitOp(x: InterpreterBuilder, op: number): void {

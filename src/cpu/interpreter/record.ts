@@ -60,10 +60,12 @@ export const HEADER_REGION = -8
 
 /** What a region's function returns: RIP has its new value, ... */
 export const REGION_GO = 0
-/** ... the dispatcher has to look at something first, ... */
-export const REGION_LEAVE = 1
+/** ... an exception was raised at RIP, ... */
+export const REGION_FAULT = 1
+/** ... the instruction at RIP is left to the interpreter, ... */
+export const REGION_INTERPRET = 2
 /** ... or nothing was done: the head is to be interpreted. */
-export const REGION_DECLINED = 2
+export const REGION_DECLINED = 3
 
 /**
  * Instructions in a trace at most. A run whose budget is smaller than this single-steps or ends, so that the budget need

@@ -45,8 +45,10 @@ for (const [name, index] of [
   ['bsr', (x: Builder, a: Value) => x.binary('sub', x.k(x.size - 1), leadingZeros(x, a))],
 ] as const) {
   instruction(name, 'rw r', (x, dst, a) => {
+    // All but ZF is undefined; OF is cleared, so that the instruction depends on no flags before it.
     x.flags.result(a)
     x.flags.clearAux()
+    x.flags.overflow(x.i32(0))
     return x.exchangeIf(x.bool32(a), dst, x.let(index(x, a)))
   })
 }
@@ -59,6 +61,7 @@ for (const [name, count] of [
     const r = x.let(count(x, a))
     x.flags.result(r)
     x.flags.clearAux()
+    x.flags.overflow(x.i32(0))
     x.flags.carry(x.eqz(a))
     return r
   })

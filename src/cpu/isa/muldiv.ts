@@ -1,4 +1,4 @@
-/** Multiplication and division. 64 x 64 -> 128 and 128 / 64 are algorithms of the runtime. */
+/** Multiplication and division. 128 / 64 is an algorithm of the runtime. */
 import * as L from '../layout.ts'
 import type { Value } from '../wasm/emitter.ts'
 import type { Builder } from './builder.ts'
@@ -11,10 +11,27 @@ function extend(x: Builder, a: Value, signedness: Signedness, size: number = x.s
   return signedness === 'signed' ? x.toSigned64(a, size) : x.toUnsigned64(a, size)
 }
 
+/** High half of the unsigned product of two 64-bit numbers, by halves. */
+function multiplyHigh(x: Builder, a: Value, b: Value): Value {
+  const low = (value: Value) => x.binary('and', value, x.i64(0xffff_ffff))
+  const high = (value: Value) => x.binary('shr_u', value, x.i64(32))
+  const [al, ah, bl, bh] = [x.let(low(a)), x.let(high(a)), x.let(low(b)), x.let(high(b))]
+  const middle = x.let(x.binary('add', x.binary('mul', ah, bl), high(x.binary('mul', al, bl))))
+  const other = x.binary('add', x.binary('mul', al, bh), low(middle))
+  return x.binary('add', x.binary('add', x.binary('mul', ah, bh), high(middle)), high(other))
+}
+
+/** The signed one: a negative factor takes the other one away. */
+function multiplyHighSigned(x: Builder, a: Value, b: Value): Value {
+  const negative = (value: Value) => x.binary('shr_s', value, x.i64(63))
+  const excess = x.binary('add', x.binary('and', negative(a), b), x.binary('and', negative(b), a))
+  return x.binary('sub', multiplyHigh(x, a, b), excess)
+}
+
 /** Low and high half of the full product. */
 function product(x: Builder, a: Value, b: Value, signedness: Signedness): { low: Value; high: Value } {
   if (x.size === 64) {
-    const high = x.call(signedness === 'signed' ? 'multiplyHighSigned' : 'multiplyHighUnsigned', 'i64', a, b)
+    const high = x.let(signedness === 'signed' ? multiplyHighSigned(x, a, b) : multiplyHigh(x, a, b))
     return { low: x.let(x.binary('mul', a, b)), high }
   }
   const full = x.let(x.binary('mul', extend(x, a, signedness), extend(x, b, signedness)))
@@ -22,10 +39,15 @@ function product(x: Builder, a: Value, b: Value, signedness: Signedness): { low:
   return { low: x.let(x.truncate(full, x.size)), high: x.let(x.truncate(high, x.size)) }
 }
 
-/** CF and OF: the high half is not just the extension of the low one. SF ZF AF PF are undefined and left alone. */
+/**
+ * CF and OF: the high half is not just the extension of the low one. SF ZF AF PF are undefined: they follow the low half,
+ * so that the instruction depends on no flags before it.
+ */
 function productFlags(x: Builder, low: Value, high: Value, signedness: Signedness): void {
   const extension = signedness === 'signed' ? x.sub(x.k(0), x.shr(low, x.k(x.size - 1))) : x.k(0)
   const significant = x.let(x.compare('ne', high, extension))
+  x.flags.result(low)
+  x.flags.clearAux()
   x.flags.carry(significant)
   x.flags.overflow(significant)
 }

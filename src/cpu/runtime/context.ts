@@ -2,6 +2,7 @@
 
 import * as L from '../layout'
 import { CR0_AM, CR4_SMAP, cpl, cr0, cr4, RFLAGS_AC, systemFlags } from './state'
+import { dropSlots } from './tlb'
 
 export function currentContext(): u32 {
   const ac = (systemFlags() & RFLAGS_AC) != 0
@@ -20,7 +21,9 @@ export function contextBase(context: u32): u32 {
 
 // To be called when CPL, AC, CR0.AM or CR4.SMAP changed.
 export function contextChanged(): void {
-  store<u32>(L.TLB_BASE, contextBase(currentContext()))
+  const base = contextBase(currentContext())
+  if (base != load<u32>(L.TLB_BASE)) dropSlots()
+  store<u32>(L.TLB_BASE, base)
   store<u32>(L.TARGET_BASE, L.TARGETS + (cpl() == 3 ? L.TARGET_SET_SIZE : 0))
 }
 

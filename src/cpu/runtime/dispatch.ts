@@ -123,8 +123,7 @@ function attention(): u32 {
     exit(EXIT_REASON_INT_WINDOW)
     return 0
   }
-  let step: u32 = (bits & L.ATTENTION_STEP) != 0 ? L.STEP_ONE : 0
-  unattend(L.ATTENTION_STEP)
+  let step: u32 = 0
   if (shadow && (bits & L.ATTENTION_WINDOW) != 0) step |= L.STEP_ONE
   if ((bits & L.ATTENTION_TRAP_FLAG) != 0) step |= L.STEP_ONE | L.STEP_TRAP
   if (anyBreakpoint()) {
@@ -205,7 +204,10 @@ function resolve(): u32 {
     exit(L.EXIT_DECODE)
     return 0
   }
+  const interpret = (load<u32>(L.ATTENTION) & L.ATTENTION_INTERPRET) != 0
+  unattend(L.ATTENTION_INTERPRET)
   if (load<u32>(L.STEPPING) != 0) return record
+  if (interpret && load<u16>(record, R.R_OP) == R.OP_REGION) return load<u32>(record + (R.HEADER_COPY as u32))
   const hash = (rip as u32) ^ ((rip >> 12) as u32)
   const target = load<u32>(L.TARGET_BASE) + (hash & (L.TARGET_ENTRIES - 1)) * L.TARGET_ENTRY_SIZE
   store<u64>(target, rip)

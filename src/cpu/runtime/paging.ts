@@ -20,9 +20,10 @@ import {
   efer,
   fault,
   faulted,
+  isCanonical,
   VECTOR_PF,
 } from './state'
-import { tlbEntry } from './tlb'
+import { replaced, tlbEntry } from './tlb'
 import { pageWatched } from './watch'
 
 const P: u64 = 1
@@ -188,6 +189,14 @@ function permitted(linear: u64, access: u32, context: u32, user: bool): bool {
   return false
 }
 
+// Without paging every page is its own.
+function unpaged(linear: u64): void {
+  walkedPage = linear & ~(4095 as u64)
+  walkedRights = RW | US | NX
+  walkedLeaf = D
+  walkedLarge = false
+}
+
 // Host address for an access, filling the TLB; 0 when it faulted.
 function walkAndFill(linear: u64, access: u32, context: u32): u32 {
   const user = context == L.CONTEXT_USER || context == L.CONTEXT_USER_ALIGNED
@@ -201,12 +210,7 @@ function walkAndFill(linear: u64, access: u32, context: u32): u32 {
       if (!permitted(linear, access, context, user)) return 0
     }
     if (!setAccessed(access == WRITE)) return 0
-  } else {
-    walkedPage = linear & ~(4095 as u64)
-    walkedRights = RW | US | NX
-    walkedLeaf = D
-    walkedLarge = false
-  }
+  } else unpaged(linear)
   const host = hostOf(walkedPage)
   if (!eptAllows(host, walkedPage | (linear & 4095), access)) return 0
   fill(linear & ~(4095 as u64), host, access, context)
@@ -217,6 +221,7 @@ function fill(page: u64, host: u32, access: u32, context: u32): void {
   const entry = tlbEntry(contextBase(context), page)
   const addend = host - (page as u32)
   if (load<u32>(entry, L.TLB_ADDEND) != addend || !holds(entry, page)) {
+    replaced(entry)
     const other = page ^ 0x1000
     store<u64>(entry, other, L.TLB_READ)
     store<u64>(entry, other, L.TLB_WRITE)
@@ -281,12 +286,28 @@ export function lookUp(linear: u64): u64 {
   return 0xffffffffffffffff
 }
 
-// Host address of a page that the running code may execute, else 0; nothing is raised.
+// Host address of a page that the running code may execute, else 0. Nothing is raised and no accessed bit set: a page
+// that has yet to be marked as accessed does not count.
 export function executableHost(page: u64): u32 {
-  const host = translate(page, EXECUTE)
-  if (host == 0) {
-    clearFault()
-    store<u32>(L.EXIT_REASON, L.EXIT_NONE)
-  }
+  const context = currentContext()
+  const entry = tlbEntry(contextBase(context), page)
+  if (load<u64>(entry, L.TLB_EXECUTE) == page) return (page as u32) + load<u32>(entry, L.TLB_ADDEND)
+  const found = isCanonical(page) ? probeExecute(page, context) : 0
+  if (faulted()) clearFault()
+  store<u32>(L.EXIT_REASON, L.EXIT_NONE)
+  return found
+}
+
+function probeExecute(page: u64, context: u32): u32 {
+  const user = context == L.CONTEXT_USER || context == L.CONTEXT_USER_ALIGNED
+  if ((cr0() & CR0_PG) != 0) {
+    if (!walk(page, EXECUTE, user) || !allowed(EXECUTE, context)) return 0
+    for (let i: u32 = 0; i < levels; i++) {
+      if ((load<u64>(TRAIL + (i << 4), 8) & A) == 0) return 0
+    }
+  } else unpaged(page)
+  const host = hostOf(walkedPage)
+  if ((eptDenied(host) & L.PAGE_DENY_EXECUTE) != 0 || !isRam(host)) return 0
+  fill(page, host, EXECUTE, context)
   return host
 }

@@ -23,6 +23,26 @@ function clearEntry(entry: u32, slot: u32): void {
   store<u32>(entry, 0, L.TLB_FLAGS)
 }
 
+// The slots hold what the TLB holds: they are emptied with it, and when the context changes.
+export function dropSlots(): void {
+  const end: u32 = L.PAGE_SLOTS + L.PAGE_SLOT_COUNT * L.PAGE_SLOT_SIZE
+  for (let slot: u32 = L.PAGE_SLOTS; slot < end; slot += L.PAGE_SLOT_SIZE) {
+    store<u64>(slot, L.NO_PAGE, L.SLOT_READ)
+    store<u64>(slot, L.NO_PAGE, L.SLOT_WRITE)
+  }
+}
+
+// An entry of the TLB is about to hold another page.
+export function replaced(entry: u32): void {
+  const page = load<u64>(entry, L.TLB_READ)
+  const end: u32 = L.PAGE_SLOTS + L.PAGE_SLOT_COUNT * L.PAGE_SLOT_SIZE
+  for (let slot: u32 = L.PAGE_SLOTS; slot < end; slot += L.PAGE_SLOT_SIZE) {
+    if (load<u64>(slot, L.SLOT_READ) != page) continue
+    store<u64>(slot, L.NO_PAGE, L.SLOT_READ)
+    store<u64>(slot, L.NO_PAGE, L.SLOT_WRITE)
+  }
+}
+
 function flushWalks(): void {
   memory.fill(L.WALK_CACHE, 0, L.WALKS * 32)
 }
@@ -40,6 +60,7 @@ export function flushTlb(keepGlobal: bool): void {
   }
   flushWalks()
   flushTargets()
+  dropSlots()
 }
 
 // INVLPG. Of a large page all pieces go; which page a piece belongs to is not kept, so all pieces in the gigabyte do.
@@ -55,6 +76,7 @@ export function flushTlbPage(linear: u64): void {
   }
   flushWalks()
   flushTargets()
+  dropSlots()
 }
 
 // Whether the page of an entry lies in the gigabyte of an address; its valid tags, one at least, all hold the page.
@@ -78,6 +100,7 @@ export function flushTargets(): void {
 
 // The page at a host address is no longer to be written in place.
 export function dropWriteTags(page: u32): void {
+  dropSlots()
   const end: u32 = L.TLB + L.CONTEXTS * L.TLB_SET_SIZE
   for (let entry: u32 = L.TLB; entry < end; entry += L.TLB_ENTRY_SIZE) {
     const tag = load<u64>(entry, L.TLB_WRITE)

@@ -349,6 +349,33 @@ export class Emitter {
     this.statement(this.module.loop(label, this.collect(body)))
   }
 
+  /** Runs the arm of an index, the last one for every other index. No arm may come to its end. */
+  switch(index: Value, arms: readonly (() => void)[], otherwise: () => void): void {
+    this.sparseSwitch(index, arms)
+    otherwise()
+  }
+
+  /** Runs the arm of an index, or goes on behind the switch where there is none, and at an arm's end. */
+  sparseSwitch(index: Value, arms: readonly ((() => void) | undefined)[]): void {
+    const behind = this.label('behind')
+    const labels = arms.map((arm) => (arm ? this.label('arm') : behind))
+    const emit = (last: number): void => {
+      if (last < 0) {
+        this.statement(this.module.switch(labels, behind, index.take()))
+        return
+      }
+      const arm = arms[last]
+      if (arm === undefined) {
+        emit(last - 1)
+        return
+      }
+      this.block(labels[last] as string, () => emit(last - 1))
+      arm()
+      this.br(behind)
+    }
+    this.block(behind, () => emit(arms.length - 1))
+  }
+
   br(label: string, condition?: Value): void {
     this.statement(this.module.br(label, condition?.take()))
   }
