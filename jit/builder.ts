@@ -269,6 +269,12 @@ export class TranslatorBuilder extends PathBuilder {
     return this.#instruction.opKind[operand] === OperandKind.imm
   }
 
+  /** The fault, and what has to be looked at before it, is the interpreter's. */
+  override checkCanonical(address: Value): void {
+    const extended = this.binary('shr_s', this.binary('shl', address, this.i64(16)), this.i64(16))
+    this.if(this.compare('ne', extended, address), () => this.leaveToInterpret(this.#offset))
+  }
+
   // Control: the region's emitter decides where to go, see compile.ts
 
   #transfer: { readonly condition?: Value; readonly target?: Value } | undefined

@@ -48,7 +48,7 @@ class RegionEmitter {
     x.open()
     this.#entry = x.variable('i32')
     for (const { distance, host } of this.#source.pages) x.requirePage(distance, host, REGION_DECLINED)
-    x.requireBudget(Math.max(1, this.#longestEntry, this.#longest[0] as number), REGION_DECLINED)
+    x.requireBudget(Math.max(1, this.#longestEntry, this.#longest[0] as number), (this.#blocks[0] as Block).offset)
     x.enclose(() => this.#tree(0))
   }
 
@@ -75,7 +75,7 @@ class RegionEmitter {
   #checkBudget(node: number): void {
     const x = this.#x
     const short = x.shortOfBudget((this.#longest[node] as number) + x.env.count)
-    x.if(short, () => x.leaveFor(this.#blockOf(node).offset))
+    x.if(short, () => x.leaveShort(this.#blockOf(node).offset))
   }
 
   /** Merge nodes follow the blocks that jumps to them leave, the last one outermost. */
@@ -202,7 +202,7 @@ class RegionEmitter {
   #goThroughDispatch(name: number): void {
     const x = this.#x
     const short = x.shortOfBudget(this.#longestEntry + x.env.count)
-    x.if(short, () => x.leaveFor((this.#blocks[name] as Block).offset))
+    x.if(short, () => x.leaveShort((this.#blocks[name] as Block).offset))
     this.#goHome(0)
     x.assign(this.#entry, x.i32(this.#graph.entries.indexOf(name)))
     x.br('loop0')

@@ -12,7 +12,7 @@
  * can be made of (flags.ts). Flags live in memory because locals that are hardly read, but change with every turn of a loop,
  * cost V8 more moves from stack slot to stack slot than storing two words does.
  */
-import { REGION_FAULT, REGION_GO, REGION_INTERPRET } from '../src/cpu/interpreter/record.ts'
+import { REGION_FAULT, REGION_GO, REGION_INTERPRET, REGION_SHORT } from '../src/cpu/interpreter/record.ts'
 import { Builder } from '../src/cpu/isa/builder.ts'
 import type { FlagComponent, Size } from '../src/cpu/isa/vocabulary.ts'
 import * as L from '../src/cpu/layout.ts'
@@ -95,8 +95,11 @@ export abstract class PathBuilder extends Builder {
   }
 
   /** Returns without having done anything unless there is budget for the longest way to the next look at it. */
-  requireBudget(instructions: number, declined: number): void {
-    this.if(this.shortOfBudget(instructions), () => this.return(this.i32(declined)))
+  requireBudget(instructions: number, head: number): void {
+    this.if(this.shortOfBudget(instructions), () => {
+      this.setState64(L.RIP, this.ripAt(BigInt(head)))
+      this.return(this.i32(REGION_SHORT))
+    })
   }
 
   /** True when the budget does not suffice for so many instructions. */
@@ -210,6 +213,11 @@ export abstract class PathBuilder extends Builder {
   /** Leaves the region for the code at an offset from the page. */
   leaveFor(offset: number): void {
     this.#leave(REGION_GO, this.ripAt(BigInt(offset)), 0)
+  }
+
+  /** Leaves for an offset since the budget might not last. */
+  leaveShort(offset: number): void {
+    this.#leave(REGION_SHORT, this.ripAt(BigInt(offset)), 0)
   }
 
   /** Leaves by an indirect transfer, whose place is noted for the profile. */

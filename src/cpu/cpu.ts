@@ -3,7 +3,7 @@
  * modules that work on it. Everything that a guest instruction does happens in WebAssembly; this class enters it, decodes
  * instructions when asked (exit EXIT_DECODE never leaves run()), and gives the owner registers, memory and exits.
  */
-import { MAX_TRACE } from './interpreter/record.ts'
+import { MAX_PATH } from './interpreter/record.ts'
 import { TraceDecoder } from './interpreter/trace.ts'
 import * as L from './layout.ts'
 import { interpreterModule, type Runtime, runtimeModule } from './modules.ts'
@@ -92,7 +92,7 @@ export class Cpu {
    * Runs the guest until something must be done outside.
    *
    * @param budget instructions (attempted ones and delivered exceptions count) before it returns EXIT_BUDGET; at most 2^31 - 1
-   * @param exact the budget is met to the instruction; otherwise the run may end up to 63 instructions early
+   * @param exact the budget is met to the instruction; otherwise the run may end up to MAX_PATH instructions early
    * @returns a VMX basic exit reason or EXIT_BUDGET; details are in the EXIT_ fields of the state
    */
   run(budget: number, exact = false): number {
@@ -100,23 +100,24 @@ export class Cpu {
     if (translator === undefined) return this.#runSlice(budget, exact)
     let left = budget
     for (;;) {
-      const slice = Math.min(left, translator.interval)
-      const reason = this.#runSlice(slice, slice === left && exact)
+      // The last instructions of an exact run are interpreted; where it ends says nothing of what is hot.
+      const last = left <= MAX_PATH
+      const slice = last ? left : Math.min(translator.interval, exact ? left - MAX_PATH : left)
+      const reason = this.#runSlice(slice, last && exact)
       left -= slice - (this.#u32[L.BUDGET >> 2] as number | 0)
-      if (reason !== L.EXIT_BUDGET || left <= 0 || (left < MAX_TRACE && !exact)) {
+      if (!last && reason === L.EXIT_BUDGET) translator.sample()
+      if (reason !== L.EXIT_BUDGET || left <= 0 || (left < MAX_PATH && !exact)) {
         this.#u32[L.BUDGET >> 2] = left
-        if (reason === L.EXIT_BUDGET) translator.sample()
         return reason
       }
-      translator.sample()
     }
   }
 
   #runSlice(budget: number, exact: boolean): number {
     const u32 = this.#u32
     u32[L.BUDGET >> 2] = budget
-    // Less than a trace could not be spent at all otherwise.
-    u32[L.EXACT >> 2] = exact || budget < MAX_TRACE ? 1 : 0
+    // Less than a path could not be spent at all otherwise.
+    u32[L.EXACT >> 2] = exact || budget < MAX_PATH ? 1 : 0
     u32[L.EXIT_REASON >> 2] = L.EXIT_NONE
     let reason = this.#run()
     while (reason === L.EXIT_DECODE) {

@@ -7,6 +7,7 @@
  * happens when it is called again. The end of the platform's `slice` stands for a signal to the thread: RUN returns
  * VM_EXIT_NONE.
  */
+import { MAX_PATH } from '../cpu/interpreter/record.ts'
 import * as L from '../cpu/layout.ts'
 import { invalidGuestState } from './entry.ts'
 import { VmmError } from './errno.ts'
@@ -17,8 +18,8 @@ import type { Vcpu } from './vcpu.ts'
 import { VCPU_STATE, type VcpuState, VM_EXIT_NONE, VM_EXIT_TERMINATED, VMX_EXIT, VRP_IRQ_NONE } from './vmmvar.ts'
 
 const INNER_SLICE = 300_000
-/** A run that is not exact may end 63 instructions early: one shorter than that might not run at all. */
-const SHORT_RUN = 64
+/** A run that is not exact may end so many instructions early: one shorter than that might not run at all. */
+const SHORT_RUN = MAX_PATH
 const RFLAGS_IF = 0x200
 
 /**

@@ -100,10 +100,24 @@ function runRegion(x: InterpreterBuilder): void {
     x.if(site, () => noteIndirect(x, site))
     x.goTo(x.state64(L.RIP), left)
   })
+  x.if(x.compare('eq', outcome, x.i32(R.REGION_SHORT)), () => {
+    // A run that need not be exact ends here rather than interpreting the rest.
+    x.if(x.eqz(x.state32(L.EXACT)), () => {
+      x.setState32(L.EXIT_REASON, x.i32(L.EXIT_BUDGET))
+      x.site.leave()
+    })
+    interpretNext(x)
+  })
   x.if(x.compare('eq', outcome, x.i32(R.REGION_INTERPRET)), () => {
     count(x, x.let(x.binary('add', statistics, x.i32(L.REGION_INTERPRETED))), x.i32(1))
-    x.setState32(L.ATTENTION, x.binary('or', x.state32(L.ATTENTION), x.i32(L.ATTENTION_INTERPRET)))
+    interpretNext(x)
   })
+  x.site.leave()
+}
+
+/** What comes next is not to be run by a region. */
+function interpretNext(x: InterpreterBuilder): void {
+  x.setState32(L.ATTENTION, x.binary('or', x.state32(L.ATTENTION), x.i32(L.ATTENTION_INTERPRET)))
   x.site.leave()
 }
 

@@ -64,11 +64,15 @@ export const REGION_GO = 0
 export const REGION_FAULT = 1
 /** ... the instruction at RIP is left to the interpreter, ... */
 export const REGION_INTERPRET = 2
+/** ... the budget might not last to the next look at it, ... */
+export const REGION_SHORT = 3
 /** ... or nothing was done: the head is to be interpreted. */
-export const REGION_DECLINED = 3
+export const REGION_DECLINED = 4
 
 /**
  * Instructions in a trace at most. A run whose budget is smaller than this single-steps or ends, so that the budget need
  * be looked at only where control is transferred.
  */
 export const MAX_TRACE = 64
+/** The same for regions: instructions that one may run from one look at the budget to the next. */
+export const MAX_PATH = 2048
