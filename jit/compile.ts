@@ -10,6 +10,7 @@ import { copyEnv } from './env.ts'
 import { buildGraph, DISPATCH, type Graph, longestPaths } from './graph.ts'
 import { flagsNeededAt } from './liveness.ts'
 import type { FlagsNeed } from './paths.ts'
+import type { CompileFailure } from './service.ts'
 import type { RegionSource, Target, Terminator } from './source.ts'
 import { discriminate } from './switch.ts'
 
@@ -221,15 +222,15 @@ class ImportingBuilder extends TranslatorBuilder {
 
 export interface CompiledRegions {
   readonly wasm: Uint8Array
-  /** Regions that are too much for one function, or whose head can not be translated, by index: why. */
-  readonly failures: ReadonlyMap<number, string>
+  /** Why there is no function for a region, by its index. */
+  readonly failures: ReadonlyMap<number, CompileFailure>
 }
 
 /** A module with a function for each region, exported under its index. Imports env.memory and functions of the runtime. */
 export function compileRegions(sources: readonly RegionSource[]): CompiledRegions {
   const module = newModule()
   const imports = new Map<string, Signature>()
-  const failures = new Map<number, string>()
+  const failures = new Map<number, CompileFailure>()
   try {
     module.setMemory(0, -1, null)
     module.addMemoryImport('0', 'env', 'memory', false)
@@ -237,7 +238,7 @@ export function compileRegions(sources: readonly RegionSource[]): CompiledRegion
       const x = new ImportingBuilder(module)
       x.imports = imports
       if (!startsTranslatable(source)) {
-        failures.set(index, 'its first instruction is not translated')
+        failures.set(index, { failure: 'its first instruction is not translated', expected: true })
         return
       }
       new RegionEmitter(x, source).emit()

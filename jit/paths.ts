@@ -84,13 +84,7 @@ export abstract class PathBuilder extends Builder {
   /** Returns without having done anything unless a page of the region lies where it lay. */
   requirePage(distance: number, host: number, declined: number): void {
     const linear = this.let(this.ripAt(BigInt(distance)))
-    const entry = this.tlbEntry(linear)
-    const here = this.variable('i32')
-    this.if(
-      this.compare('eq', this.load('i64', 8, entry, L.TLB_EXECUTE), linear),
-      () => this.assign(here, this.binary('add', this.load('i32', 4, entry, L.TLB_ADDEND), this.wrap(linear))),
-      () => this.assign(here, this.call('executableHost', 'i32', linear)),
-    )
+    const here = this.call('executableHost', 'i32', linear)
     this.if(this.compare('ne', here, this.i32(host)), () => this.return(this.i32(declined)))
   }
 

@@ -1,5 +1,4 @@
-/** Who compiles regions: at once, or a worker while the processor goes on. */
-import { compileRegions } from './compile.ts'
+/** Who compiles regions: at once, or a worker while the processor goes on. Nothing here loads Binaryen. */
 import type { RegionSource } from './source.ts'
 
 export interface CompiledRegion {
@@ -12,28 +11,18 @@ export interface CompiledRegion {
   readonly wasm?: Uint8Array
 }
 
+export interface CompileFailure {
+  readonly failure: string
+  /** Nothing is wrong: the code begins with something that is always interpreted. */
+  readonly expected: boolean
+}
+
 /** A region, or why there is none. */
-export type CompileOutcome = CompiledRegion | { readonly failure: string }
+export type CompileOutcome = CompiledRegion | CompileFailure
 
 export interface CompileService {
   /** Has a region compiled; `done` is called from here, or from a later poll(). */
   submit(source: RegionSource, done: (outcome: CompileOutcome) => void): void
   /** Hands over what has been compiled since. */
   poll(): void
-}
-
-/** Compiles where it is called: for tests, and for hosts without workers. */
-export const synchronousService: CompileService = {
-  submit(source, done) {
-    const started = performance.now()
-    const { wasm, failures } = compileRegions([source])
-    const failure = failures.get(0)
-    if (failure !== undefined) {
-      done({ failure })
-      return
-    }
-    const module = new WebAssembly.Module(wasm as BufferSource)
-    done({ module, name: '0', bytes: wasm.length, milliseconds: performance.now() - started, wasm })
-  },
-  poll() {},
 }

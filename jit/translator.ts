@@ -10,7 +10,7 @@ import type { Translator, TranslatorFactory, TranslatorHost } from '../src/cpu/t
 import { type DropReason, type Region, RegionCache } from './cache.ts'
 import { IndirectProfile } from './profile.ts'
 import { type FoundRegion, MAX_PAGES, RegionFinder } from './region.ts'
-import { type CompiledRegion, type CompileOutcome, type CompileService, synchronousService } from './service.ts'
+import type { CompiledRegion, CompileOutcome, CompileService } from './service.ts'
 
 /** Samples that make a place hot. */
 const HOT = 2
@@ -34,8 +34,7 @@ const DEFAULT_MAX_BYTES = 48 * 1024 * 1024
 export interface TranslatorOptions {
   /** Translate everything at first sight. */
   readonly eager?: boolean
-  /** Default: compiles at once, where it is called. */
-  readonly service?: CompileService
+  readonly service: CompileService
   /** Bytes of wasm that a VM may have. Default 48 MB. */
   readonly maxBytes?: number
 }
@@ -65,7 +64,7 @@ export class RegionTranslator implements Translator {
   readonly #instances = new WeakMap<WebAssembly.Module, WebAssembly.Instance>()
   /** Regions by the host addresses of code that they are left for. */
   readonly #leftFor = new Map<number, Set<number>>()
-  readonly #counts = { translations: 0, blocks: 0, milliseconds: 0, failed: 0, outdated: 0 }
+  readonly #counts = { translations: 0, blocks: 0, milliseconds: 0, untranslatable: 0, failed: 0, outdated: 0 }
   readonly #drops: Record<DropReason, number> = { written: 0, evicted: 0, unproductive: 0, flushed: 0, replaced: 0 }
   #nextId = 1
   #samples = 0
@@ -74,10 +73,10 @@ export class RegionTranslator implements Translator {
   #invalidations = 0
   #lastTranslated = 0
 
-  constructor(host: TranslatorHost, options: TranslatorOptions = {}) {
+  constructor(host: TranslatorHost, options: TranslatorOptions) {
     this.#host = host
     this.#eager = options.eager ?? false
-    this.#service = options.service ?? synchronousService
+    this.#service = options.service
     this.#u32 = new Uint32Array(host.memory.buffer)
     this.#u16 = new Uint16Array(host.memory.buffer)
     this.#view = new DataView(host.memory.buffer)
@@ -87,7 +86,7 @@ export class RegionTranslator implements Translator {
   }
 
   get statistics(): Readonly<Record<string, number>> {
-    const { translations, blocks, milliseconds, failed, outdated } = this.#counts
+    const { translations, blocks, milliseconds, untranslatable, failed, outdated } = this.#counts
     const { written, evicted, unproductive, flushed, replaced } = this.#drops
     return {
       translatedInstructions: this.#counter(L.COUNT_TRANSLATED),
@@ -97,6 +96,7 @@ export class RegionTranslator implements Translator {
       translations,
       blocks,
       milliseconds,
+      untranslatable,
       failed,
       outdated,
       pending: this.#pending.size,
@@ -222,7 +222,8 @@ export class RegionTranslator implements Translator {
 
   #compiled(rip: bigint, host: number, found: FoundRegion, code: Uint8Array, outcome: CompileOutcome): void {
     if ('failure' in outcome) {
-      this.#counts.failed++
+      if (outcome.expected) this.#counts.untranslatable++
+      else this.#counts.failed++
       this.#placeAt(host).setbacks++
       return
     }
@@ -283,6 +284,6 @@ function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && a.every((byte, at) => byte === b[at])
 }
 
-export function createTranslator(options: TranslatorOptions = {}): TranslatorFactory {
+export function createTranslator(options: TranslatorOptions): TranslatorFactory {
   return (host) => new RegionTranslator(host, options)
 }

@@ -2,6 +2,7 @@
 import { fileURLToPath } from 'node:url'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { synchronousService } from '../jit/together.ts'
 import { createTranslator } from '../jit/translator.ts'
 import { Cpu, type TranslatorFactory } from '../src/cpu/cpu.ts'
 import { BUILTIN_GUEST, readImage } from '../src/node/files.ts'
@@ -21,7 +22,7 @@ function some(group: Group): Group {
 }
 
 test('vectors: 64-bit integer groups, translated at first sight', () => {
-  const eager = createTranslator({ eager: true })
+  const eager = createTranslator({ eager: true, service: synchronousService })
   let passed = 0
   for (const name of groupNames(SAMPLE)) {
     if (!/^(int64-|seq64|addr64|sys)/.test(name)) continue
@@ -76,8 +77,8 @@ function hashOf(bytes: Uint8Array): bigint {
   return (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0)
 }
 
-const TIERED = createTranslator()
-const EAGER = createTranslator({ eager: true })
+const TIERED = createTranslator({ service: synchronousService })
+const EAGER = createTranslator({ eager: true, service: synchronousService })
 /** The checks have all that is rare; the workloads loop long enough to be found hot. smc is left out: it only recompiles. */
 const RUNS: readonly (readonly [words: string, translator: TranslatorFactory])[] = [
   ['nobench', EAGER],

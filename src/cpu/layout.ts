@@ -7,6 +7,7 @@
 //   CODE_HASH host address of code + mode -> record
 //   RECORDS   decoded instructions
 //   PAGES     16 bytes for each page of guest RAM: EPT rights, code tracking
+//   ITLB      soft TLB for code, one set per access context
 //   REGIONS   counters of translated regions, and the ring of indirect transfers
 //   OPEN_BUS  one page of ones, mapped where a guest reads physical addresses that nothing backs
 //   RAM       guest memory, ranges one after the other
@@ -253,19 +254,26 @@ export const EXIT_DECODE = 0x102
 // The vcpu is in a mode that this processor does not run.
 export const EXIT_UNSUPPORTED = 0x103
 
-// Soft TLB: TLB_ENTRIES entries of 32 bytes for each access context.
+// Soft TLB for data: TLB_ENTRIES entries of 32 bytes for each access context.
 export const TLB = 0x10000
 export const TLB_ENTRIES = 1024
 export const TLB_ENTRY_SIZE = 32
 export const TLB_SET_SIZE = 0x8000
 export const TLB_READ = 0
 export const TLB_WRITE = 8
-export const TLB_EXECUTE = 16
-export const TLB_ADDEND = 24
-export const TLB_FLAGS = 28
+export const TLB_ADDEND = 16
+export const TLB_FLAGS = 20
 export const TLB_GLOBAL = 1
 // The entry is a piece of a 2 MB or 1 GB page.
 export const TLB_LARGE = 2
+// The same for code: { tag i64, addend u32, flags u32 }. What a fetch finds never takes the place of data, so that the data
+// TLB holds the same whoever runs the code.
+export const ITLB = 0xf2000
+export const ITLB_ENTRIES = 256
+export const ITLB_ENTRY_SIZE = 16
+export const ITLB_SET_SIZE = 0x1000
+export const ITLB_ADDEND = 8
+export const ITLB_FLAGS = 12
 // Access contexts: user, supervisor, supervisor that SMAP keeps from user pages, user with alignment checks.
 export const CONTEXT_USER = 0
 export const CONTEXT_SUPERVISOR = 1

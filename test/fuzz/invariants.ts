@@ -97,26 +97,54 @@ export class Invariants {
     const broken: string[] = []
     for (let entry = L.TLB; entry < L.TLB + L.CONTEXTS * L.TLB_SET_SIZE; entry += L.TLB_ENTRY_SIZE) {
       const slot = ((entry - L.TLB) / L.TLB_ENTRY_SIZE) & (L.TLB_ENTRIES - 1)
-      for (const tag of [L.TLB_READ, L.TLB_WRITE, L.TLB_EXECUTE]) {
+      for (const tag of [L.TLB_READ, L.TLB_WRITE]) {
         const low = this.#word(entry + tag)
         if (((low >>> 12) & (L.TLB_ENTRIES - 1)) !== slot) continue
-        const problem = this.#tlbTag(
-          tag,
-          low,
-          this.#word(entry + tag + 4) | 0,
-          (low + this.#word(entry + L.TLB_ADDEND)) >>> 0,
-        )
+        const host = (low + this.#word(entry + L.TLB_ADDEND)) >>> 0
+        const problem = this.#tlbTag(tag, low, this.#word(entry + tag + 4) | 0, host)
         if (problem !== undefined) broken.push(`TLB entry 0x${entry.toString(16)}: ${problem}`)
+      }
+    }
+    return [...broken, ...this.#itlb(), ...this.#slots()]
+  }
+
+  #itlb(): string[] {
+    const broken: string[] = []
+    for (let entry = L.ITLB; entry < L.ITLB + L.CONTEXTS * L.ITLB_SET_SIZE; entry += L.ITLB_ENTRY_SIZE) {
+      const low = this.#word(entry)
+      const high = this.#word(entry + 4)
+      if (high === NO_RIP) continue
+      const problem = this.#tlbTag('execute', low, high | 0, (low + this.#word(entry + L.ITLB_ADDEND)) >>> 0)
+      if (problem !== undefined) broken.push(`ITLB entry 0x${entry.toString(16)}: ${problem}`)
+    }
+    return broken
+  }
+
+  /** What a slot holds, the TLB of the current context holds. */
+  #slots(): string[] {
+    const broken: string[] = []
+    for (let n = 0; n < L.PAGE_SLOT_COUNT; n++) {
+      const slot = L.PAGE_SLOTS + n * L.PAGE_SLOT_SIZE
+      for (const [tag, own] of [
+        [L.TLB_READ, L.SLOT_READ],
+        [L.TLB_WRITE, L.SLOT_WRITE],
+      ] as const) {
+        const low = this.#word(slot + own)
+        if (low === L.NO_PAGE && this.#word(slot + own + 4) === 0) continue
+        const entry = this.#word(L.TLB_BASE) + ((low >>> 12) & (L.TLB_ENTRIES - 1)) * L.TLB_ENTRY_SIZE
+        const same = this.#word(entry + tag) === low && this.#word(entry + tag + 4) === this.#word(slot + own + 4)
+        if (same && this.#word(entry + L.TLB_ADDEND) === this.#word(slot + L.SLOT_ADDEND)) continue
+        broken.push(`slot ${n} holds page ${low.toString(16)}, which the TLB does not`)
       }
     }
     return broken
   }
 
-  #tlbTag(tag: number, low: number, high: number, host: number): string | undefined {
+  #tlbTag(tag: number | 'execute', low: number, high: number, host: number): string | undefined {
     if ((low & (PAGE - 1)) !== 0 || host % PAGE !== 0) return 'is not of a page'
     if ((high << 16) >> 16 !== high) return 'is of an address that is not canonical'
     if (!this.#inRam(host)) {
-      if (tag === L.TLB_EXECUTE && host === L.OPEN_BUS) return undefined
+      if (tag === 'execute' && host === L.OPEN_BUS) return undefined
       return `leads to 0x${host.toString(16)}, outside of guest RAM`
     }
     const flags = this.#pageFlags(host)

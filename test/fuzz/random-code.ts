@@ -4,6 +4,7 @@
  * does, RUN comes back in time with an exit that the manual names or a VmmError, and the invariants hold.
  */
 import { createHash } from 'node:crypto'
+import { synchronousService } from '../../jit/together.ts'
 import { createTranslator } from '../../jit/translator.ts'
 import { Cpu, type TranslatorFactory } from '../../src/cpu/cpu.ts'
 import {
@@ -52,8 +53,8 @@ export interface Outcome {
 /** FUZZ_ENGINE names the engine that programs run on. */
 const ENGINES: Record<string, TranslatorFactory | undefined> = {
   interpreter: undefined,
-  translator: createTranslator({ eager: true }),
-  both: createTranslator(),
+  translator: createTranslator({ eager: true, service: synchronousService }),
+  both: createTranslator({ service: synchronousService }),
 }
 
 /** A device with one VM, which is made anew when the guest has brought it down, and now and then. */

@@ -1,5 +1,6 @@
 /** `npm run vectors -- [--engine interpreter|translator|both] [--group NAME] DIR` */
 import { parseArgs } from 'node:util'
+import { synchronousService } from '../../jit/together.ts'
 import { createTranslator } from '../../jit/translator.ts'
 import type { TranslatorFactory } from '../../src/cpu/cpu.ts'
 import { groupNames, readGroup } from './corpus.ts'
@@ -20,8 +21,8 @@ if (directory === undefined) {
 }
 const ENGINES: Record<string, TranslatorFactory | undefined> = {
   interpreter: undefined,
-  translator: createTranslator({ eager: true }),
-  both: createTranslator(),
+  translator: createTranslator({ eager: true, service: synchronousService }),
+  both: createTranslator({ service: synchronousService }),
 }
 if (!(values.engine in ENGINES)) {
   console.error(`--engine ${values.engine}: interpreter, translator or both`)

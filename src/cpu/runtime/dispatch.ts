@@ -3,7 +3,7 @@
 import * as R from '../interpreter/record'
 import * as L from '../layout'
 import { codeMode, dropTrace, findRecord } from './code'
-import { contextBase, currentContext } from './context'
+import { currentContext } from './context'
 import { deliverPending, raiseDebug } from './event'
 import { translate } from './paging'
 import { EXECUTE } from './physical'
@@ -20,7 +20,7 @@ import {
   systemFlags,
   unattend,
 } from './state'
-import { tlbEntry } from './tlb'
+import { itlbEntry } from './tlb'
 import { anyBreakpoint, instructionBreaks } from './watch'
 
 const DR6_BS: u32 = 0x4000
@@ -47,9 +47,9 @@ export function staleRecord(record: u32): void {
 // First record of an instruction that crosses a page: 0 when the second page is what it was, else the trace is left.
 export function crossPage(record: u32): u32 {
   const next = load<u64>(L.RIP_PAGE) + 4096
-  const entry = tlbEntry(contextBase(currentContext()), next)
+  const entry = itlbEntry(currentContext(), next)
   const expected = load<u32>(record, R.R_IMMEDIATE)
-  if (load<u64>(entry, L.TLB_EXECUTE) == next && (next as u32) + load<u32>(entry, L.TLB_ADDEND) == expected) return 0
+  if (load<u64>(entry) == next && (next as u32) + load<u32>(entry, L.ITLB_ADDEND) == expected) return 0
   store<u64>(L.RIP, load<u64>(L.RIP_PAGE) + ((load<u16>(record, R.R_POSITION) as u64) >> 4))
   const host = translate(next, EXECUTE)
   if (host == expected) return 0

@@ -23,7 +23,7 @@ import {
   isCanonical,
   VECTOR_PF,
 } from './state'
-import { replaced, tlbEntry } from './tlb'
+import { itlbEntry, replaced, tlbEntry } from './tlb'
 import { pageWatched } from './watch'
 
 const P: u64 = 1
@@ -217,7 +217,25 @@ function walkAndFill(linear: u64, access: u32, context: u32): u32 {
   return host + ((linear as u32) & 4095)
 }
 
+// What is kept of the leaf besides the address.
+function leafFlags(): u32 {
+  const global = (cr4() & CR4_PGE) != 0 && (walkedLeaf & G) != 0
+  return (global ? L.TLB_GLOBAL : 0) | (walkedLarge ? L.TLB_LARGE : 0)
+}
+
 function fill(page: u64, host: u32, access: u32, context: u32): void {
+  if (access == EXECUTE) fillCode(page, host, context)
+  else fillData(page, host, context)
+}
+
+function fillCode(page: u64, host: u32, context: u32): void {
+  const entry = itlbEntry(context, page)
+  store<u64>(entry, page)
+  store<u32>(entry, host - (page as u32), L.ITLB_ADDEND)
+  store<u32>(entry, leafFlags(), L.ITLB_FLAGS)
+}
+
+function fillData(page: u64, host: u32, context: u32): void {
   const entry = tlbEntry(contextBase(context), page)
   const addend = host - (page as u32)
   if (load<u32>(entry, L.TLB_ADDEND) != addend || !holds(entry, page)) {
@@ -225,15 +243,11 @@ function fill(page: u64, host: u32, access: u32, context: u32): void {
     const other = page ^ 0x1000
     store<u64>(entry, other, L.TLB_READ)
     store<u64>(entry, other, L.TLB_WRITE)
-    store<u64>(entry, other, L.TLB_EXECUTE)
     store<u32>(entry, addend, L.TLB_ADDEND)
   }
-  const global = (cr4() & CR4_PGE) != 0 && (walkedLeaf & G) != 0
-  const large: u32 = walkedLarge ? L.TLB_LARGE : 0
-  store<u32>(entry, (global ? L.TLB_GLOBAL : 0) | large, L.TLB_FLAGS)
+  store<u32>(entry, leafFlags(), L.TLB_FLAGS)
   const denied = eptDenied(host)
-  if (access == EXECUTE) store<u64>(entry, page, L.TLB_EXECUTE)
-  // Data tags stay away where every access has to be looked at.
+  // The tags stay away where every access has to be looked at.
   if (!isRam(host) || context == L.CONTEXT_USER_ALIGNED || pageWatched(page)) return
   if ((denied & L.PAGE_DENY_READ) != 0 || !allowed(READ, context)) return
   store<u64>(entry, page, L.TLB_READ)
@@ -243,11 +257,7 @@ function fill(page: u64, host: u32, access: u32, context: u32): void {
 }
 
 function holds(entry: u32, page: u64): bool {
-  return (
-    load<u64>(entry, L.TLB_READ) == page ||
-    load<u64>(entry, L.TLB_WRITE) == page ||
-    load<u64>(entry, L.TLB_EXECUTE) == page
-  )
+  return load<u64>(entry, L.TLB_READ) == page || load<u64>(entry, L.TLB_WRITE) == page
 }
 
 // Host address for a data access or fetch of the running code, through the TLB; 0 when it faulted.
@@ -261,9 +271,15 @@ export function translateSystem(linear: u64, access: u32): u32 {
 }
 
 function translateIn(linear: u64, access: u32, context: u32): u32 {
-  const entry = tlbEntry(contextBase(context), linear)
-  const tag = access == READ ? L.TLB_READ : access == WRITE ? L.TLB_WRITE : L.TLB_EXECUTE
-  if (load<u64>(entry + tag) == (linear & ~(4095 as u64))) return (linear as u32) + load<u32>(entry, L.TLB_ADDEND)
+  const page = linear & ~(4095 as u64)
+  if (access == EXECUTE) {
+    const code = itlbEntry(context, linear)
+    if (load<u64>(code) == page) return (linear as u32) + load<u32>(code, L.ITLB_ADDEND)
+  } else {
+    const data = tlbEntry(contextBase(context), linear)
+    const tag = access == READ ? L.TLB_READ : L.TLB_WRITE
+    if (load<u64>(data + tag) == page) return (linear as u32) + load<u32>(data, L.TLB_ADDEND)
+  }
   return walkAndFill(linear, access, context)
 }
 
@@ -290,8 +306,8 @@ export function lookUp(linear: u64): u64 {
 // that has yet to be marked as accessed does not count.
 export function executableHost(page: u64): u32 {
   const context = currentContext()
-  const entry = tlbEntry(contextBase(context), page)
-  if (load<u64>(entry, L.TLB_EXECUTE) == page) return (page as u32) + load<u32>(entry, L.TLB_ADDEND)
+  const entry = itlbEntry(context, page)
+  if (load<u64>(entry) == page) return (page as u32) + load<u32>(entry, L.ITLB_ADDEND)
   const found = isCanonical(page) ? probeExecute(page, context) : 0
   if (faulted()) clearFault()
   store<u32>(L.EXIT_REASON, L.EXIT_NONE)

@@ -1,5 +1,5 @@
-// The soft TLB: one direct-mapped set for each access context, an entry for each page with separate tags for reading,
-// writing and executing, and the difference between linear and host address. Instructions test
+// The soft TLB: one direct-mapped set for each access context, an entry for each page with separate tags for reading and
+// writing (fetches have a TLB of their own), and the difference between linear and host address. Instructions test
 // (tag xor address) <u 4096 - (size - 1), which checks page and page crossing at once; whatever must not be done in place
 // (code pages, watched pages, pages the EPT forbids, unbacked addresses) never gets the tag.
 
@@ -15,12 +15,39 @@ export function tlbEntry(set: u32, linear: u64): u32 {
   return set + (((linear >> 12) as u32) & (L.TLB_ENTRIES - 1)) * L.TLB_ENTRY_SIZE
 }
 
+export function itlbEntry(context: u32, linear: u64): u32 {
+  return L.ITLB + context * L.ITLB_SET_SIZE + (((linear >> 12) as u32) & (L.ITLB_ENTRIES - 1)) * L.ITLB_ENTRY_SIZE
+}
+
 function clearEntry(entry: u32, slot: u32): void {
   const invalid = invalidTag(slot)
   store<u64>(entry, invalid, L.TLB_READ)
   store<u64>(entry, invalid, L.TLB_WRITE)
-  store<u64>(entry, invalid, L.TLB_EXECUTE)
   store<u32>(entry, 0, L.TLB_FLAGS)
+}
+
+// Not canonical, so no page.
+const NO_CODE: u64 = 0x8000000000000000
+
+function clearCode(entry: u32): void {
+  store<u64>(entry, NO_CODE)
+  store<u32>(entry, 0, L.ITLB_FLAGS)
+}
+
+function flushCode(keepGlobal: bool): void {
+  const end: u32 = L.ITLB + L.CONTEXTS * L.ITLB_SET_SIZE
+  for (let entry: u32 = L.ITLB; entry < end; entry += L.ITLB_ENTRY_SIZE) {
+    if (!keepGlobal || (load<u32>(entry, L.ITLB_FLAGS) & L.TLB_GLOBAL) == 0) clearCode(entry)
+  }
+}
+
+function flushCodePage(linear: u64): void {
+  const end: u32 = L.ITLB + L.CONTEXTS * L.ITLB_SET_SIZE
+  for (let entry: u32 = L.ITLB; entry < end; entry += L.ITLB_ENTRY_SIZE) {
+    const page = load<u64>(entry)
+    const piece = (load<u32>(entry, L.ITLB_FLAGS) & L.TLB_LARGE) != 0 && page >> 30 == linear >> 30
+    if (page == (linear & ~(4095 as u64)) || piece) clearCode(entry)
+  }
 }
 
 // The slots hold what the TLB holds: they are emptied with it, and when the context changes.
@@ -58,6 +85,7 @@ export function flushTlb(keepGlobal: bool): void {
       clearEntry(entry, slot)
     }
   }
+  flushCode(keepGlobal)
   flushWalks()
   flushTargets()
   dropSlots()
@@ -74,6 +102,7 @@ export function flushTlbPage(linear: u64): void {
       if (slot == page || piece) clearEntry(entry, slot)
     }
   }
+  flushCodePage(linear)
   flushWalks()
   flushTargets()
   dropSlots()
@@ -82,7 +111,7 @@ export function flushTlbPage(linear: u64): void {
 // Whether the page of an entry lies in the gigabyte of an address; its valid tags, one at least, all hold the page.
 function sameGigabyte(entry: u32, slot: u32, linear: u64): bool {
   const invalid = invalidTag(slot) & 0x3ff000
-  for (let tag: u32 = L.TLB_READ; tag <= (L.TLB_EXECUTE as u32); tag += 8) {
+  for (let tag: u32 = L.TLB_READ; tag <= (L.TLB_WRITE as u32); tag += 8) {
     const page = load<u64>(entry + tag)
     if ((page & 0x3ff000) != invalid && page >> 30 == linear >> 30) return true
   }
