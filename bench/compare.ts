@@ -90,17 +90,28 @@ interface Rounds {
 async function measure(workload: string, { here, rounds, scale }: Plan, peers: readonly Peer[]): Promise<Rounds> {
   const results: Rounds = { here: [], peers: {} }
   for (let round = 0; round < rounds; round++) {
-    results.here.push(await here.run(workload, scale))
+    results.here.push(await ours(here, workload, scale))
     for (const peer of peers) {
       const sofar = results.peers[peer.name] ?? []
       if ('failed' in sofar) continue
       results.peers[peer.name] = await peer.run(workload, scale).then(
         (result) => [...sofar, result],
-        (error: unknown) => ({ failed: error instanceof Error ? error.message : String(error) }),
+        (error: unknown) => ({ failed: messageOf(error) }),
       )
     }
   }
   return results
+}
+
+/** Without our own time there is nothing to compare. */
+function ours(here: Peer, workload: string, scale: number): Promise<WorkloadResult> {
+  return here.run(workload, scale).catch((error: unknown) => {
+    throw new Error(`${workload} fails here: ${messageOf(error)}`, { cause: error })
+  })
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
 }
 
 function summarize(name: string, { here, peers }: Rounds): ComparedWorkload {

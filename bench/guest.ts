@@ -1,20 +1,17 @@
 /** The built-in guest on our own processor, in this process. */
 import { readFileSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
 import { type Engine, translatorOf } from '../src/node/engines.ts'
+import { BUILTIN_GUEST, packageFile } from '../src/node/files.ts'
 import { nodeHost } from '../src/node/host.ts'
 import { Machine, MB } from '../src/vmd/index.ts'
 import { openVmm } from '../src/vmm/index.ts'
 
-/** The kernel's builds (guests/README.md); `shifted` has the innermost loops across page boundaries. */
+/** The kernel's builds (guests/README.md); `shifted` has the innermost loops across page boundaries, `code32` is for v86. */
 export const IMAGES = {
-  plain: imagePath('guest64'),
-  shifted: imagePath('guest64-shifted'),
+  plain: BUILTIN_GUEST,
+  shifted: packageFile('guests/images/guest64-shifted.elf'),
+  code32: packageFile('guests/images/guest32.elf'),
 } as const
-
-function imagePath(name: string): string {
-  return fileURLToPath(new URL(`../guests/images/${name}.elf`, import.meta.url))
-}
 
 export interface GuestOptions {
   readonly engine: Engine

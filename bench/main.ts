@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { ENGINES, type Engine } from '../src/node/engines.ts'
+import { chart } from './chart.ts'
 import { type Comparison, compare } from './compare.ts'
 import { IMAGES, runGuest } from './guest.ts'
 import { openHere } from './peers/here.ts'
@@ -20,6 +21,7 @@ interface Options {
   readonly vs?: PeerName[]
   readonly rounds: number
   readonly json?: string | true
+  readonly svg?: string
 }
 
 /** Where the figures were taken. */
@@ -42,16 +44,18 @@ function count(text: string): number {
   return Number(text)
 }
 
-const options = new Command('bench')
+const command = new Command('bench')
   .option('--run <names>', 'only these workloads of the built-in guest, separated by commas', names(WORKLOADS), [])
   .option('--scale <n>', `times the work (default: 1; with --vs ${SCALE_TO_COMPARE})`, count)
   .addOption(new Option('--engine <engine>', 'of our processor').choices(ENGINES).default('both'))
   .option('--shifted', 'the image whose innermost loops lie across page boundaries')
   .option('--vs <peers>', `compare with these: ${PEERS.join(', ')}`, names(PEERS))
   .option('--rounds <n>', 'for --vs', count, 3)
+  .option('--svg <file>', 'with --vs: the ratios as a chart')
   .option('--json [file]', 'the figures as JSON, to a file or to standard output')
   .parse()
-  .opts<Options>()
+const options = command.opts<Options>()
+if (options.svg !== undefined && options.vs === undefined) command.error('error: --svg is for --vs')
 const image = options.shifted ? IMAGES.shifted : IMAGES.plain
 // With the JSON on standard output, the table goes to standard error.
 const say = options.json === true ? console.error : console.log
@@ -85,6 +89,7 @@ async function measureAgainst(peers: readonly PeerName[]): Promise<Comparison> {
   })
   if (process.stderr.isTTY) process.stderr.write('\r\x1b[K')
   say(comparisonTable(comparison).join('\n'))
+  if (options.svg !== undefined) writeFileSync(options.svg, chart(comparison))
   return comparison
 }
 

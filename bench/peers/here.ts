@@ -3,7 +3,7 @@ import type { Engine } from '../../src/node/engines.ts'
 import { packageVersion } from '../../src/node/files.ts'
 import { commandLine } from '../workloads.ts'
 import { onlyResult, type Peer, timeLimit } from './peer.ts'
-import { runScript } from './process.ts'
+import { runModule } from './process.ts'
 
 export function openHere(engine: Engine, image: string): Peer {
   return {
@@ -11,7 +11,7 @@ export function openHere(engine: Engine, image: string): Peer {
     version: `vmmjit ${packageVersion()}, engine ${engine}, Node ${process.version}`,
     run: async (workload, scale) => {
       const args = [engine, image, commandLine([workload], scale)]
-      return onlyResult(workload, await runScript('./here-child.ts', args, { milliseconds: timeLimit(scale) }))
+      return onlyResult(workload, await runModule('here-child', args, { milliseconds: timeLimit(scale) }))
     },
   }
 }

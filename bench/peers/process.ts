@@ -1,5 +1,6 @@
 /** Child processes, each with a time limit, so that no peer can hang the benchmark. */
 import { spawn, spawnSync } from 'node:child_process'
+import { dirname, extname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 export interface Limits {
@@ -49,9 +50,10 @@ export function lastWords({ stderr }: Output): string {
   return line === undefined || line === '' ? '' : `: ${line}`
 }
 
-/** Runs a TypeScript file of this folder under the Node and the loader that run this process. */
-export function runScript(file: string, args: readonly string[], limits: Limits): Promise<Output> {
-  const path = fileURLToPath(new URL(file, import.meta.url))
+/** Runs a module of this folder with the Node that runs this process, and with the loader if there is one (tsx). */
+export function runModule(name: string, args: readonly string[], limits: Limits): Promise<Output> {
+  const here = fileURLToPath(import.meta.url)
+  const path = join(dirname(here), name + extname(here))
   return run(process.execPath, [...process.execArgv, path, ...args], limits)
 }
 
