@@ -1,17 +1,9 @@
 /** The built-in guest on our own processor, in this process. */
 import { readFileSync } from 'node:fs'
 import { type Engine, translatorOf } from '../src/node/engines.ts'
-import { BUILTIN_GUEST, packageFile } from '../src/node/files.ts'
 import { nodeHost } from '../src/node/host.ts'
 import { Machine, MB } from '../src/vmd/index.ts'
 import { openVmm } from '../src/vmm/index.ts'
-
-/** The kernel's builds (guests/README.md); `shifted` has the innermost loops across page boundaries, `code32` is for v86. */
-export const IMAGES = {
-  plain: BUILTIN_GUEST,
-  shifted: packageFile('guests/images/guest64-shifted.elf'),
-  code32: packageFile('guests/images/guest32.elf'),
-} as const
 
 export interface GuestOptions {
   readonly engine: Engine

@@ -36,14 +36,14 @@ export function smallTable(results: readonly SmallResult[]): string[] {
 /** Our times, and for each peer its time and how many times as fast we are. */
 export function comparisonTable(comparison: Comparison): string[] {
   const peers = comparison.peers.filter((peer) => 'mean' in peer)
-  const blank = peers.flatMap(() => ['', ''])
   const body = (compute: boolean): string[] =>
     comparison.workloads.filter((workload) => workload.compute === compute).map((workload) => line(workload, peers))
+  const apart = body(false)
   return [
     row('workload', ['MIPS', 'ms', ...peers.flatMap(({ name }) => [`${name} ms`, 'times'])]),
     ...body(true),
     row('geometric mean', ['', '', ...peers.flatMap(({ mean }) => ['', number(mean)])]),
-    ...body(false).map((text, index) => (index === 0 ? `${row('', blank).trimEnd()}\n${text}` : text)),
+    ...(apart.length > 0 ? ['', ...apart] : []),
     '',
     ...legend(comparison),
   ]

@@ -4,16 +4,22 @@
  */
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { IMAGES } from '../guest.ts'
+import { IMAGES } from '../images.ts'
 import { commandLine } from '../workloads.ts'
 import { type MissingPeer, onlyResult, type Peer, timeLimit } from './peer.ts'
 import { runModule } from './process.ts'
 
+const { resolve } = createRequire(import.meta.url)
+
+/** What v86-child needs to be told, since only a resolver knows where packages are. @throws Error when there is none */
+export function v86Wasm(packageName = 'v86'): string {
+  return resolve(`${packageName}/build/v86.wasm`)
+}
+
 export function openV86(packageName = 'v86'): Peer | MissingPeer {
-  const { resolve } = createRequire(import.meta.url)
   try {
     const { version } = JSON.parse(readFileSync(resolve(`${packageName}/package.json`), 'utf8')) as { version: string }
-    const wasm = resolve(`${packageName}/build/v86.wasm`)
+    const wasm = v86Wasm(packageName)
     return {
       name: 'v86',
       version: `v86 ${version}, Node ${process.version}`,
