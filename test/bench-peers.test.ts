@@ -34,7 +34,7 @@ test('what is missing is named, with where it comes from', () => {
 
 test('a program that fails: its status and its last words; one that hangs is killed', async () => {
   const node = (script: string, milliseconds = 60_000) => run(process.execPath, ['-e', script], { milliseconds })
-  assert.equal(await node('console.log(1)'), { stdout: '1\n', stderr: '' })
+  assert.equal(await node('console.log("out")'), { stdout: 'out\n', stderr: '' })
   await fails(node('console.error("first\\nlast"); process.exit(3)'), /^ended with status 3: last$/)
   await fails(node('setInterval(() => {}, 1000)', 500), /^not done after 0.5 s$/)
   await fails(run('no-such-program', [], LIMITS), /ENOENT/)
