@@ -1,57 +1,101 @@
-/** `npm run bench -- [--run NAME,...] [--scale N] [--json [FILE]]` */
+/** `npm run bench -- [--vs PEER,...] [...]`; README.md has all options. */
 import { writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
-import { Command } from 'commander'
-import { runWorkloads, type WorkloadResult } from './guest.ts'
+import { Command, InvalidArgumentError, Option } from 'commander'
+import { ENGINES, type Engine } from '../src/node/engines.ts'
+import { chart } from './chart.ts'
+import { type Comparison, compare } from './compare.ts'
+import { runGuest } from './guest.ts'
+import { IMAGES } from './images.ts'
+import { openHere } from './peers/here.ts'
+import { openPeer, PEERS, type PeerName } from './peers/index.ts'
+import { comparisonTable, smallTable, workloadTable } from './report.ts'
 import { runSmall, type SmallResult } from './small.ts'
+import { geometricMean } from './statistics.ts'
+import { commandLine, isCompute, mipsOf, parseResults, WORKLOADS, type WorkloadResult } from './workloads.ts'
+
+interface Options {
+  readonly run: string[]
+  readonly scale?: number
+  readonly engine: Engine
+  readonly shifted?: true
+  readonly vs?: PeerName[]
+  readonly rounds: number
+  readonly json?: string | true
+  readonly svg?: string
+}
+
+/** Where the figures were taken. */
+const machine = { node: process.version, cpu: cpus()[0]?.model ?? 'unknown processor' }
+
+/** At scale 1 QEMU needs 40 to 200 ms for a workload, and it would be the start that is compared. */
+const SCALE_TO_COMPARE = 8
+
+function names<T extends string>(known: readonly T[]): (text: string) => T[] {
+  return (text) =>
+    text.split(',').map((name) => {
+      const found = known.find((candidate) => candidate === name)
+      if (found === undefined) throw new InvalidArgumentError(`${name} is none of ${known.join(', ')}.`)
+      return found
+    })
+}
+
+function count(text: string): number {
+  if (!/^[1-9]\d*$/.test(text)) throw new InvalidArgumentError('A whole number from 1 on.')
+  return Number(text)
+}
+
+const command = new Command('bench')
+  .option('--run <names>', 'only these workloads of the built-in guest, separated by commas', names(WORKLOADS), [])
+  .option('--scale <n>', `times the work (default: 1; with --vs ${SCALE_TO_COMPARE})`, count)
+  .addOption(new Option('--engine <engine>', 'of our processor').choices(ENGINES).default('both'))
+  .option('--shifted', 'the image whose innermost loops lie across page boundaries')
+  .option('--vs <peers>', `compare with these: ${PEERS.join(', ')}`, names(PEERS))
+  .option('--rounds <n>', 'for --vs', count, 3)
+  .option('--svg <file>', 'with --vs: the ratios as a chart')
+  .option('--json [file]', 'the figures as JSON, to a file or to standard output')
+  .parse()
+const options = command.opts<Options>()
+if (options.svg !== undefined && options.vs === undefined) command.error('error: --svg is for --vs')
+const image = options.shifted ? IMAGES.shifted : IMAGES.plain
+// With the JSON on standard output, the table goes to standard error.
+const say = options.json === true ? console.error : console.log
 
 interface Report {
-  readonly node: string
-  readonly cpu: string
-  readonly workloads: readonly WorkloadResult[]
-  /** Geometric mean of the workloads' MIPS. */
-  readonly mips: number
+  readonly engine: Engine
+  readonly workloads: readonly (WorkloadResult & { mips: number | undefined })[]
+  /** Geometric mean of the compute workloads' MIPS. */
+  readonly mips: number | undefined
   readonly small: readonly SmallResult[]
 }
 
-function geometricMean(values: readonly number[]): number {
-  return Math.exp(values.reduce((sum, value) => sum + Math.log(value), 0) / values.length)
+async function measureHere(): Promise<Report> {
+  const { engine, run, scale = 1 } = options
+  const results = parseResults(await runGuest({ engine, image, commandLine: commandLine(run, scale) }))
+  const workloads = results.map((result) => ({ ...result, mips: mipsOf(result) }))
+  const rates = workloads.flatMap(({ name, mips }) => (isCompute(name) && mips !== undefined ? [mips] : []))
+  const report = { engine, workloads, mips: geometricMean(rates), small: runSmall() }
+  say([`engine ${engine}\n`, ...workloadTable(workloads, report.mips), '', ...smallTable(report.small)].join('\n'))
+  return report
 }
 
-function number(value: number): string {
-  return value >= 1000 ? Math.round(value).toLocaleString('en') : value.toPrecision(3)
+async function measureAgainst(peers: readonly PeerName[]): Promise<Comparison> {
+  const comparison = await compare({
+    here: openHere(options.engine, image),
+    peers: peers.map((peer) => openPeer(peer, image)),
+    workloads: options.run.length > 0 ? options.run : WORKLOADS,
+    scale: options.scale ?? SCALE_TO_COMPARE,
+    rounds: options.rounds,
+    progress: (workload) => process.stderr.isTTY && process.stderr.write(`\r\x1b[K${workload} `),
+  })
+  if (process.stderr.isTTY) process.stderr.write('\r\x1b[K')
+  say(comparisonTable(comparison).join('\n'))
+  if (options.svg !== undefined) writeFileSync(options.svg, chart(comparison))
+  return comparison
 }
 
-function print(report: Report, write: (line: string) => void): void {
-  write(`node ${report.node}, ${report.cpu}\n`)
-  write('workload      Minstr        ms      MIPS')
-  for (const { name, instructions, milliseconds, mips } of report.workloads) {
-    const columns = [number(instructions / 1e6), number(milliseconds), number(mips)].map((text) => text.padStart(10))
-    write(`${name.padEnd(10)}${columns.join('')}`)
-  }
-  write(`${'geometric mean'.padEnd(30)}${number(report.mips).padStart(10)}\n`)
-  for (const { name, value, unit, margin } of report.small) {
-    write(`${name.padEnd(26)}${number(value).padStart(14)} ${unit.padEnd(15)} +-${margin.toFixed(1)} %`)
-  }
-}
-
-const options = new Command('bench')
-  .option('--run <names>', 'only these workloads of the built-in guest, separated by commas')
-  .option('--scale <n>', 'times the work', '1')
-  .option('--json [file]', 'the figures as JSON, to a file or to standard output')
-  .parse()
-  .opts<{ run?: string; scale: string; json?: string | true }>()
-const workloads = await runWorkloads(options.run?.split(',') ?? [], Number(options.scale))
-const report: Report = {
-  node: process.version,
-  cpu: cpus()[0]?.model ?? 'unknown processor',
-  workloads,
-  // repmovs and smc count few instructions for much work: they are not a matter of MIPS.
-  mips: geometricMean(workloads.filter(({ instructions }) => instructions > 20e6).map(({ mips }) => mips)),
-  small: runSmall(),
-}
-const text = `${JSON.stringify(report, undefined, 2)}\n`
-// With the JSON on standard output, the table goes to standard error.
-print(report, options.json === true ? console.error : console.log)
-if (options.json === true) process.stdout.write(text)
-else if (options.json !== undefined) writeFileSync(options.json, text)
+say(`node ${machine.node}, ${machine.cpu}`)
+const report = options.vs === undefined ? await measureHere() : await measureAgainst(options.vs)
+const json = `${JSON.stringify({ ...machine, image: options.shifted ? 'shifted' : 'plain', ...report }, undefined, 2)}\n`
+if (options.json === true) process.stdout.write(json)
+else if (options.json !== undefined) writeFileSync(options.json, json)

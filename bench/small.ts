@@ -1,9 +1,9 @@
 /** Micro-benchmarks: exits through RUN, decoding, and the start of a VM; measured by benchmark.js. */
 import { readFileSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
 import Benchmark from 'benchmark'
 import { Decoder } from '../src/cpu/decoder/decoder.ts'
 import { DecodeStatus, Instruction } from '../src/cpu/decoder/instruction.ts'
+import { BUILTIN_GUEST } from '../src/node/files.ts'
 import { openVmm, VMX_EXIT, vm_exit } from '../src/vmm/index.ts'
 import { Guest } from '../test/support/guest64.ts'
 
@@ -15,7 +15,6 @@ export interface SmallResult {
   readonly margin: number
 }
 
-const IMAGE = fileURLToPath(new URL('../guests/images/guest64.elf', import.meta.url))
 /** .text begins at 2000h in the file; the first 32 KB are the kernel without its workloads, and all code. */
 const CODE_OFFSET = 0x2000
 const CODE_LENGTH = 0x8000
@@ -62,7 +61,7 @@ function cpuidExits(): SmallResult {
 }
 
 function decoding(): SmallResult {
-  const image = readFileSync(IMAGE)
+  const image = readFileSync(BUILTIN_GUEST)
   const decoder = new Decoder(64)
   const instruction = new Instruction()
   const pass = (): number => {

@@ -7,7 +7,11 @@
 #include "clock.h"
 #include "options.h"
 #include "print.h"
+#ifdef __x86_64__
 #include "workloads/counts.h"
+#else
+#include "workloads/counts32.h"
+#endif
 #include "workloads/workload.h"
 
 static const struct workload workloads[] = {

@@ -1,22 +1,46 @@
 #!/bin/sh
-# Builds guests/images/guest64.elf and its description, guest64.json.
-# `build.sh shift` builds guest64-shifted.elf, whose workloads have their
-# innermost loops across a page boundary (link.ld).
-# The same gcc and binutils give the same bytes: nothing in the image depends
+# Builds images of the guest, and a description (.json) beside each:
+#
+#	build.sh		guest64.elf
+#	build.sh shift		guest64-shifted.elf: the workloads have their innermost
+#				loops across a page boundary (link.ld)
+#	build.sh 32		guest32.elf: the workloads only, as 32-bit code
+#	build.sh native FILE	the workloads as a program for this machine
+#
+# The same gcc and binutils give the same bytes: nothing in an image depends
 # on time, place or build id.
 set -eu
 export LC_ALL=C	# the order of the object files
+variant=${1:-64} program=${2:-}
+case $program in
+'' | /*) ;;
+*) program=$PWD/$program ;;
+esac
 cd "$(dirname "$0")"
 
-name=guest64 shift=0
-if [ "${1:-}" = shift ]; then
-	name=guest64-shifted shift=1
-fi
-images=../images
 objects=$(mktemp -d)
 trap 'rm -rf "$objects"' EXIT
 
-flags="-std=gnu11 -O2 -Wall -Wextra -Wno-missing-field-initializers -Werror -ffreestanding -nostdlib -march=x86-64 -mgeneral-regs-only -mno-red-zone
+shared="bench.c clock.c memory.c options.c power.c print.c serial.c"
+name=guest64 shift=0 entry=entry64 emulation=elf_x86_64 machine="-march=x86-64 -mno-red-zone"
+sources=$(echo *.S *.c checks/*.c)
+case $variant in
+64) ;;
+shift) name=guest64-shifted shift=1 ;;
+32)
+	name=guest32 entry=entry32 emulation=elf_i386
+	# uint64_t is another type there, but print's %lu is it all the same.
+	machine="-m32 -march=i686 -Wno-format"
+	sources="i386/boot.S i386/main.c i386/division.c $shared" ;;
+native)
+	machine="$machine -DHOST_CODE"
+	sources="host/native.c bench.c memory.c options.c print.c" ;;
+*)
+	echo "build.sh: $variant: 64, shift, 32 or native" >&2
+	exit 1 ;;
+esac
+
+flags="-std=gnu11 -O2 -Wall -Wextra -Wno-missing-field-initializers -Werror -ffreestanding -mgeneral-regs-only $machine
 	-fno-pic -fno-pie -fno-stack-protector -fcf-protection=none -fno-asynchronous-unwind-tables
 	-fno-strict-aliasing -fno-toplevel-reorder -fno-reorder-functions -fno-ident
 	-fno-tree-loop-distribute-patterns -fno-delete-null-pointer-checks"
@@ -28,11 +52,12 @@ compile() {	# source, object, more flags
 	${CC:-gcc} $flags "$@" -c "$source" -o "$objects/$object.o"
 }
 
-for source in *.S *.c; do
-	compile "$source" "${source%.*}"
-done
-for source in checks/*.c; do
-	compile "$source" "check-$(basename "$source" .c)"
+for source in $sources; do
+	object=$(basename "${source%.*}")
+	case $source in
+	checks/*) object=check-$object ;;
+	esac
+	compile "$source" "$object"
 done
 # No alignment inside, so that link.ld can lay the code to the byte.
 unaligned="-falign-functions=1 -falign-loops=1 -falign-jumps=1 -falign-labels=1"
@@ -45,9 +70,15 @@ for source in workloads/*.c; do
 	esac
 done
 
+if [ "$variant" = native ]; then
+	${CC:-gcc} -no-pie -z noexecstack -o "$program" "$objects"/*.o
+	exit
+fi
+
+images=../images
 mkdir -p "$images"
-${LD:-ld} -T link.ld --defsym=SHIFT=$shift --build-id=none -z max-page-size=4096 -z noexecstack --no-warn-rwx-segments \
-	-s -o "$objects/$name.elf" "$objects"/*.o
+${LD:-ld} -m $emulation -T link.ld --entry=$entry --defsym=SHIFT=$shift --build-id=none -z max-page-size=4096 \
+	-z noexecstack --no-warn-rwx-segments -s -o "$objects/$name.elf" "$objects"/*.o
 mv "$objects/$name.elf" "$images/$name.elf"
 chmod 644 "$images/$name.elf"
 

@@ -44,6 +44,7 @@ static uint64_t tsc_hz_from_pit(void)
 	return ticks * PIT_HZ / PIT_COUNT;
 }
 
+#ifdef __x86_64__
 asm(".text\n"
     "probe_retired:\n\t"
     "movl $0x40000000, %ecx\n\t"
@@ -52,6 +53,7 @@ asm(".text\n"
     "orq %rdx, %rax\n\t"
     "ret");
 extern routine probe_retired;
+#endif
 
 uint64_t instructions_retired(void)
 {
@@ -63,6 +65,7 @@ uint64_t instructions_retired(void)
 	return counter == COUNTER_TSC ? read_tsc() : 0;
 }
 
+#ifdef __x86_64__
 static bool retired_counts(void)
 {
 	const struct expectation returns = { .vector = NO_TRAP };
@@ -71,6 +74,13 @@ static bool retired_counts(void)
 	uint64_t before = probe_result;
 	return probe(&returns, probe_retired, 0, 0, 0) && probe_result > before;
 }
+#else
+/* The 32-bit kernel takes no traps, so it can not try. */
+static bool retired_counts(void)
+{
+	return false;
+}
+#endif
 
 void clock_init(void)
 {

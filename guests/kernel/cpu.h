@@ -93,6 +93,7 @@ static inline uint64_t read_tsc(void)
 	return (uint64_t)high << 32 | low;
 }
 
+#ifdef __x86_64__
 #define CPU_REGISTER(name) \
 	static inline uint64_t read_##name(void) \
 	{ \
@@ -115,6 +116,7 @@ CPU_REGISTER(dr2)
 CPU_REGISTER(dr3)
 CPU_REGISTER(dr6)
 CPU_REGISTER(dr7)
+#endif
 
 static inline void invlpg(uint64_t address)
 {

@@ -7,19 +7,13 @@
 #include "clock.h"
 #include "descriptors.h"
 #include "identity.h"
+#include "multiboot.h"
 #include "options.h"
 #include "paging.h"
 #include "power.h"
 #include "print.h"
 #include "serial.h"
 #include "shell.h"
-
-/* Multiboot 1 information, up to what is used. */
-struct multiboot {
-	uint32_t flags, mem_lower, mem_upper, boot_device, command_line, mods_count, mods_addr, syms[4];
-	uint32_t mmap_length, mmap_addr;
-};
-enum { HAS_MEMORY = 1 << 0, HAS_COMMAND_LINE = 1 << 2, HAS_MMAP = 1 << 6 };
 
 struct __attribute__((packed)) mmap_entry {
 	uint32_t size;	/* of what follows */

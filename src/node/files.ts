@@ -9,11 +9,16 @@ function packageFolder(folder: URL): URL {
   return existsSync(new URL('package.json', folder)) ? folder : packageFolder(new URL('../', folder))
 }
 
+/** A file of the package, by its path in there. */
+export function packageFile(path: string): string {
+  return fileURLToPath(new URL(path, PACKAGE))
+}
+
 /** The guest that comes with the package; see guests/README.md. */
-export const BUILTIN_GUEST = fileURLToPath(new URL('guests/images/guest64.elf', PACKAGE))
+export const BUILTIN_GUEST = packageFile('guests/images/guest64.elf')
 
 export function packageVersion(): string {
-  const { version } = JSON.parse(readFileSync(new URL('package.json', PACKAGE), 'utf8')) as { version: string }
+  const { version } = JSON.parse(readFileSync(packageFile('package.json'), 'utf8')) as { version: string }
   return version
 }
 

@@ -5,7 +5,7 @@ enum { NODES = 65536, PASSES = 8 };
 
 static struct node {
 	struct node *next;
-	uint64_t label[7];
+	uint64_t label[7] __attribute__((aligned(8)));	/* 64 bytes in 32-bit code, too */
 } nodes[NODES] __attribute__((aligned(64)));
 
 /* Sattolo's shuffle: a permutation that is one single cycle. */

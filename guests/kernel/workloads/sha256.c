@@ -3,11 +3,36 @@
  * The constants are computed as the standard defines them, from the fractional
  * parts of cube roots and square roots of the first primes.
  */
+#include <stdbool.h>
 #include "workload.h"
 
 enum { BYTES = 65536 };
 static uint8_t message[BYTES];
 static uint32_t k[64], initial[8];
+
+/*
+ * True when x, which has 32 fraction bits, to the power 2 or 3 is below n: by
+ * multiplication of 32-bit digits, for 32-bit code has no wider integers.
+ */
+static bool power_below(uint64_t x, unsigned power, uint32_t n)
+{
+	enum { DIGITS = 5 };
+	uint32_t product[DIGITS] = { (uint32_t)x, (uint32_t)(x >> 32) };
+	for (unsigned exponent = 1; exponent < power; exponent++) {
+		uint32_t next[DIGITS] = { 0 };
+		for (unsigned place = 0; place < 2; place++) {
+			uint64_t digit = (uint32_t)(x >> 32 * place), carry = 0;
+			for (unsigned i = 0; i + place < DIGITS; i++) {
+				carry += digit * product[i] + next[i + place];
+				next[i + place] = (uint32_t)carry;
+				carry >>= 32;
+			}
+		}
+		for (unsigned i = 0; i < DIGITS; i++)
+			product[i] = next[i];
+	}
+	return product[power] < n;	/* the digit before the point; x is below 32 */
+}
 
 /* The first 32 bits of the fraction of n's square or cube root, by bisection. */
 static uint32_t root_fraction(uint32_t n, unsigned power)
@@ -15,11 +40,7 @@ static uint32_t root_fraction(uint32_t n, unsigned power)
 	uint64_t low = 0, high = (uint64_t)32 << 32;
 	while (high - low > 1) {
 		uint64_t middle = low + (high - low) / 2;
-		unsigned __int128 p = (unsigned __int128)middle * middle;
-		/* 32 fraction bits: the square has 64; the cube keeps 64 after dropping 32. */
-		if (power == 3)
-			p = (p >> 32) * middle + (((p & 0xffffffff) * middle) >> 32);
-		if (p >> 64 < n)
+		if (power_below(middle, power, n))
 			low = middle;
 		else
 			high = middle;
