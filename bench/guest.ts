@@ -21,7 +21,7 @@ export async function runGuest({ engine, image, commandLine }: GuestOptions): Pr
     commandLine,
     host: nodeHost,
     output: (byte) => text.push(byte),
-    vmm: openVmm({ translator: translatorOf(engine) }),
+    vmm: openVmm({ translator: await translatorOf(engine) }),
   })
   try {
     const outcome = await machine.run()
