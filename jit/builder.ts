@@ -127,6 +127,7 @@ export class TranslatorBuilder extends PathBuilder {
     }
     if (!condition) {
       this.#writeOperandRegister(index, value)
+      this.#noteDestination(index, value)
       return
     }
     const operand = this.#instruction.opReg[index] as number
@@ -135,6 +136,14 @@ export class TranslatorBuilder extends PathBuilder {
     this.#writeOperandRegister(index, value)
     const after = this.register64(number)
     this.setRegister64(number, this.select(condition.condition, after, before))
+  }
+
+  /** The result that flags were made of is to be found in a register, as long as nothing else is written there. */
+  #noteDestination(index: number, result: Value): void {
+    const { lazy } = this.env
+    const register = this.#instruction.opReg[index] as number
+    if (lazy?.result !== result || register >= 16) return
+    lazy.destination = { register, value: this.register64(register) }
   }
 
   #commitMemory(index: number, value: Value): void {

@@ -10,6 +10,8 @@ export interface Producer {
   readonly result: Value
   /** Operand size in bits. */
   readonly size: number
+  /** The register that the result went to, and its value since. */
+  destination?: { readonly register: number; readonly value: Value }
 }
 
 export interface Env {

@@ -14,18 +14,27 @@ import type { PathBuilder } from './paths.ts'
 export interface LazyKind {
   readonly kind: Producer['kind']
   readonly size: Size
+  /** The first value kept is the result, not the first operand. */
+  readonly fromResult: boolean
   /** The second operand, where it is a constant. */
   readonly second: bigint | undefined
 }
 
-/** What is to be kept of a producer: one or two values. INC, DEC and logic need the result alone. */
-export function lazyOperands({ kind, a, b, result }: Producer): readonly [Value, Value?] {
-  return kind === 'sub' || kind === 'add' ? [a, b] : [result]
-}
-
-/** Tells the kinds apart. */
-export function lazyName(producer: Producer): string {
-  return `${producer.kind}/${producer.size}/${lazyOperands(producer)[1]?.constant ?? ''}`
+/**
+ * What is to be kept of a producer, so that the flags can be made of it. Values that are still in registers cost nothing: of
+ * an addition or subtraction that is the result as long as its register holds it (the first operand is gone then).
+ */
+export function putOff(
+  { kind, a, b, result, size, destination }: Producer,
+  registers: ReadonlyMap<number, Value>,
+): { kind: LazyKind; first: Value; second: Value | undefined } {
+  const held = destination !== undefined && registers.get(destination.register) === destination.value
+  const first = held ? destination.value : result
+  if (kind !== 'sub' && kind !== 'add') {
+    return { kind: { kind, size: size as Size, fromResult: true, second: undefined }, first, second: undefined }
+  }
+  const lazy: LazyKind = { kind, size: size as Size, fromResult: held, second: b.constant }
+  return { kind: lazy, first: held ? first : a, second: b.constant === undefined ? b : undefined }
 }
 
 export class TranslatorFlags extends Flags {
@@ -67,18 +76,19 @@ export class TranslatorFlags extends Flags {
     this.#produced('dec', a, a, result)
   }
 
-  /** Computes the pieces of a producer that was put off, from its operands as i64. */
-  revive({ kind, size, second }: LazyKind, first: Value, other: Value): void {
+  /** Computes the pieces of a producer that was put off, from what was kept of it, as i64. */
+  revive({ kind, size, fromResult, second }: LazyKind, first: Value, other: Value): void {
     const x = this.#x
     x.size = size
-    const narrow = (value: Value): Value => (size === 64 ? value : x.let(x.wrap(value)))
-    const a = narrow(first)
-    if (kind === 'logic') this.logic(a)
-    else if (kind === 'inc') this.inc(x.let(x.sub(a, x.k(1))), a)
-    else if (kind === 'dec') this.dec(x.let(x.add(a, x.k(1))), a)
+    const narrow = (value: Value): Value => (size === 64 ? value : x.let(x.cut(x.wrap(value), size)))
+    const kept = narrow(first)
+    if (kind === 'logic') this.logic(kept)
+    else if (kind === 'inc') this.inc(x.let(x.sub(kept, x.k(1))), kept)
+    else if (kind === 'dec') this.dec(x.let(x.add(kept, x.k(1))), kept)
     else {
       const b = second === undefined ? narrow(other) : x.k(second)
-      this[kind](a, b, x.let(x[kind](a, b)))
+      const a = fromResult ? x.let(kind === 'sub' ? x.add(kept, b) : x.sub(kept, b)) : kept
+      this[kind](a, b, fromResult ? kept : x.let(x[kind](a, b)))
     }
   }
 

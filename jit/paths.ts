@@ -14,11 +14,11 @@
  */
 import { REGION_FAULT, REGION_GO, REGION_INTERPRET, REGION_SHORT } from '../src/cpu/interpreter/record.ts'
 import { Builder } from '../src/cpu/isa/builder.ts'
-import type { FlagComponent, Size } from '../src/cpu/isa/vocabulary.ts'
+import type { FlagComponent } from '../src/cpu/isa/vocabulary.ts'
 import * as L from '../src/cpu/layout.ts'
 import type { Type, Value } from '../src/cpu/wasm/emitter.ts'
 import { copyEnv, type Env, emptyEnv, type Producer } from './env.ts'
-import { lazyName, lazyOperands, type LazyKind, TranslatorFlags } from './flags.ts'
+import { type LazyKind, putOff, TranslatorFlags } from './flags.ts'
 
 const PIECE: Record<FlagComponent, { address: number; type: Type }> = {
   result: { address: L.FLAG_RESULT, type: 'i64' },
@@ -181,19 +181,17 @@ export abstract class PathBuilder extends Builder {
 
   /** Keeps the producer and its operands in place of the pieces. */
   #putOff(producer: Producer): void {
-    const name = lazyName(producer)
-    const known = this.#lazyKinds.get(name)
-    const number = known?.number ?? this.#lazyKinds.size + 1
-    const { kind, size } = producer
-    const [first, second] = lazyOperands(producer)
-    if (!known) this.#lazyKinds.set(name, { number, kind: { kind, size: size as Size, second: second?.constant } })
+    const { kind, first, second } = putOff(producer, this.env.registers)
+    const name = `${kind.kind}/${kind.size}/${kind.fromResult}/${kind.second ?? ''}`
+    const number = this.#lazyKinds.get(name)?.number ?? this.#lazyKinds.size + 1
+    this.#lazyKinds.set(name, { number, kind })
     const wide = (value: Value): Value => (value.type === 'i64' ? value : this.extendUnsigned(value))
     this.setState64(L.LAZY_FIRST, wide(first))
-    if (second !== undefined && second.constant === undefined) this.setState64(L.LAZY_SECOND, wide(second))
+    if (second !== undefined) this.setState64(L.LAZY_SECOND, wide(second))
     this.setState32(L.LAZY, this.i32(number))
     // INC and DEC do not touch CF.
     const carry = this.env.flags.get('carry')
-    if (carry !== undefined && (kind === 'inc' || kind === 'dec')) this.#storePiece('carry', carry)
+    if (carry !== undefined && (producer.kind === 'inc' || producer.kind === 'dec')) this.#storePiece('carry', carry)
   }
 
   #copied(value: Value): Value {
