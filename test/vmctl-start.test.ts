@@ -9,7 +9,8 @@ import * as assert from 'uvu/assert'
 import { kernel64, out } from './support/vmd-images.ts'
 
 const MAIN = fileURLToPath(new URL('../src/vmctl/main.ts', import.meta.url))
-const NODE = ['--import', 'tsx', MAIN]
+const AS_IS = new URL('support/binaryen-as-is.mjs', import.meta.url).href
+const NODE = ['--import', 'tsx', '--import', AS_IS, MAIN]
 const QUICK = 'nocheck nobench'
 
 interface Ended {
@@ -83,17 +84,19 @@ test('the status of the guest, and one JSON object', async () => {
   const directory = mkdtempSync(join(tmpdir(), 'vmctl-'))
   const kernel = join(directory, 'kernel')
   writeFileSync(kernel, kernel64(out(0x3f8, 0x2a), out(0x501, 42)))
-  const args = ['start', '-c', '-m', '4M', '-b', kernel, '--json', 'mine']
+  const args = ['start', '-c', '-m', '4M', '-b', kernel, '--engine', 'interpreter', '--json', 'mine']
   const { status, stdout, stderr } = await vmctl(args, { input: '' })
   rmSync(directory, { recursive: true })
   assert.is(status, 42)
   assert.is(stdout, '*')
-  const { seconds, mips, ...rest } = JSON.parse(stderr)
-  assert.ok(seconds >= 0 && mips >= 0)
+  const { seconds, mips, counters, ...rest } = JSON.parse(stderr)
+  assert.ok(seconds >= 0 && mips >= 0 && counters.pageWalks > 0)
   assert.equal(rest, {
     name: 'mine',
     kernel,
     format: 'ELF64',
+    engine: 'interpreter',
+    clock: 'host',
     memory: 4 << 20,
     reason: 'poweroff',
     status: 42,
@@ -104,6 +107,41 @@ test('the status of the guest, and one JSON object', async () => {
     unclaimedReads: 0,
     unclaimedWrites: 0,
   })
+})
+
+test('every engine gives the same run on virtual time', async () => {
+  const run = async (engine: string) => {
+    const words = QUICK
+    const args = [
+      'start',
+      '-c',
+      '-m',
+      '32M',
+      '--engine',
+      engine,
+      '--clock',
+      'instructions',
+      '--append',
+      words,
+      '--json',
+      'g',
+    ]
+    const { status, stdout, stderr } = await vmctl(args, { input: '' })
+    assert.is(status, 0, stderr)
+    const { instructions, exits, translator } = JSON.parse(stderr)
+    assert.is(translator?.regions > 0, engine === 'translator', engine)
+    return { stdout, instructions, exits }
+  }
+  const [interpreted, translated] = await Promise.all([run('interpreter'), run('translator')])
+  assert.equal(translated, interpreted)
+})
+
+test('the interpreter does without Binaryen', async () => {
+  const hook = new URL('support/no-binaryen.mjs', import.meta.url).href
+  const main = [...NODE.slice(0, -1), '--import', hook, MAIN, 'start', '-c', '--append', QUICK]
+  const run = (engine: string) =>
+    spawnSync(process.execPath, [...main, '--engine', engine, 'x'], { input: '', encoding: 'utf8' })
+  assert.is(run('interpreter').status, 0)
 })
 
 test('a reader that goes away ends the guest', async () => {

@@ -7,6 +7,7 @@ import { MAX_TRACE } from './interpreter/record.ts'
 import { TraceDecoder } from './interpreter/trace.ts'
 import * as L from './layout.ts'
 import { interpreterModule, type Runtime, runtimeModule } from './modules.ts'
+import { type ProcessorStatistics, readCounters } from './statistics.ts'
 
 /** A piece of guest-physical memory; both numbers are multiples of 4096 bytes. */
 export interface MemoryRange {
@@ -56,6 +57,8 @@ export interface Translator {
   sample(): void
   /** Code at L.RIP has been decoded for the first time. */
   decoded(): void
+  /** Numbers for people, named as they are to be shown. */
+  readonly statistics?: Readonly<Record<string, number>>
 }
 
 export type TranslatorFactory = (host: TranslatorHost) => Translator
@@ -150,6 +153,15 @@ export class Cpu {
   /** Instructions run since the beginning; exact in every engine. */
   get instructions(): bigint {
     return this.#retired
+  }
+
+  statistics(): ProcessorStatistics {
+    const translator = this.#translator?.statistics
+    return {
+      instructions: this.#retired,
+      counters: readCounters((address) => this.readU64(address)),
+      ...(translator && { translator: { ...translator } }),
+    }
   }
 
   readU64(address: number): bigint {

@@ -1,13 +1,17 @@
-/** The engines that a VM can run on, under the names that the command line gives them. */
+/** The engines that a VM can run on, under the names that the command line gives them. Loading this loads the translator. */
+import type { TranslationObserver } from '../../jit/observer.ts'
 import { createTranslator } from '../../jit/translator.ts'
 import type { VmmOptions } from '../vmm/index.ts'
+
+export type { DropEvent, RegionEvent, TranslationObserver } from '../../jit/observer.ts'
 
 /** `both`: what is hot is translated, the rest interpreted. `translator`: everything is translated at first sight. */
 export const ENGINES = ['interpreter', 'translator', 'both'] as const
 export type Engine = (typeof ENGINES)[number]
 
-/** What openVmm's `translator` is to be for an engine; VMs may share it. */
-export function translatorOf(engine: Engine): VmmOptions['translator'] {
+/** What openVmm's `translator` is to be for an engine; VMs may share it. The observer hears of what it translates. */
+export function translatorOf(engine: Engine, observer?: TranslationObserver): VmmOptions['translator'] {
   if (engine === 'interpreter') return undefined
-  return createTranslator({ eager: engine === 'translator' })
+  const options = { eager: engine === 'translator', ...(observer && { observer }) }
+  return createTranslator(options)
 }

@@ -5,6 +5,7 @@
 import { Command } from 'commander'
 import { packageVersion } from '../node/files.ts'
 import { VMM_MAX_NAME_LEN } from '../vmm/index.ts'
+import { CLOCKS, ENGINES, explained, oneOf } from './device.ts'
 import { VmctlError } from './error.ts'
 import { EXIT_STATUS_HELP } from './exit-status.ts'
 import { parseMemorySize } from './size.ts'
@@ -31,6 +32,7 @@ interface StartFlags {
   readonly initrd?: string
   readonly append: string
   readonly engine: string
+  readonly clock: string
   readonly stats?: true
   readonly json?: true
 }
@@ -42,8 +44,6 @@ const TO_COME = [
   ['r', '-r', 'CD-ROMs'],
   ['initrd', '--initrd', 'initial RAM disks'],
 ] as const
-
-const ENGINES_TO_COME = ['translator', 'both']
 
 /** Parses and runs a command line. Returns the exit status. @throws VmctlError, CommanderError */
 export async function runCommand(args: readonly string[]): Promise<number> {
@@ -89,7 +89,8 @@ function describeStart(command: Command): Command {
     .option('-r <iso>', 'CD image (to come)')
     .option('--initrd <path>', 'initial RAM disk (to come)')
     .option('--append <words>', "the kernel's command line", '')
-    .option('--engine <engine>', 'interpreter (to come: translator, both)', 'interpreter')
+    .option('--engine <engine>', explained(ENGINES), 'both')
+    .option('--clock <clock>', explained(CLOCKS), 'host')
     .option('--stats', 'at the end, print what the run has cost to stderr')
     .option('--json', 'the same, as one JSON object')
     .helpOption('-h, --help', 'print help')
@@ -101,11 +102,11 @@ function startOptions(name: string, flags: StartFlags): StartOptions {
   for (const [key, option, what] of TO_COME) {
     if (flags[key] !== undefined) throw new VmctlError(`${option}: ${what} are not there yet`)
   }
-  if (ENGINES_TO_COME.includes(flags.engine)) throw new VmctlError(`--engine ${flags.engine}: not there yet`)
-  if (flags.engine !== 'interpreter') throw new VmctlError(`--engine ${flags.engine}: there is no such engine`)
   if (!flags.c) throw new VmctlError('VMs in the background are not there yet: give -c to stay on the console')
   return {
     name,
+    engine: oneOf(ENGINES, '--engine', flags.engine),
+    clock: oneOf(CLOCKS, '--clock', flags.clock),
     memory: memorySize(flags.m),
     kernel: flags.b,
     commandLine: flags.append,

@@ -4,12 +4,13 @@ import { BUILTIN_GUEST, readImage } from '../node/files.ts'
 import { nodeHost } from '../node/host.ts'
 import { Terminal } from '../node/terminal.ts'
 import { LoaderError, Machine, MB, type Outcome } from '../vmd/index.ts'
-import { VmmError } from '../vmm/index.ts'
+import { reproducibleRandom, type Vmm, VmmError } from '../vmm/index.ts'
+import { type DeviceOptions, openDevice } from './device.ts'
 import { VmctlError } from './error.ts'
 import { type EndingSignal, exitStatus, SIGNALS } from './exit-status.ts'
 import { formatJson, formatText, type Run } from './report.ts'
 
-export interface StartOptions {
+export interface StartOptions extends DeviceOptions {
   readonly name: string
   /** Bytes. */
   readonly memory: number
@@ -21,6 +22,7 @@ export interface StartOptions {
 
 /** Returns the exit status. @throws VmctlError when the VM can not be started */
 export async function start(options: StartOptions): Promise<number> {
+  const vmm = await openDevice(options)
   const onTerminal = process.stdin.isTTY === true && process.stdout.isTTY === true
   const terminal: Terminal = new Terminal({
     stdin: process.stdin,
@@ -29,14 +31,14 @@ export async function start(options: StartOptions): Promise<number> {
     inputWaiting: () => machine.inputWaiting,
     hangup: () => machine.stop(),
   })
-  const machine = createMachine(options, onTerminal, (byte) => terminal.write(byte))
+  const machine = createMachine(options, vmm, onTerminal, (byte) => terminal.write(byte))
   if (onTerminal) process.stderr.write(pc.dim(`Connected to console of ${options.name} (type ~. to leave)\n`))
   try {
     const { outcome, seconds, signal } = await runOn(terminal, machine)
     const statistics = machine.statistics()
     const { format } = machine
-    const { name, memory, kernel = BUILTIN_GUEST } = options
-    report({ name, memory, kernel, format, outcome, seconds, statistics }, options, onTerminal)
+    const { name, engine, clock, memory, kernel = BUILTIN_GUEST } = options
+    report({ name, engine, clock, memory, kernel, format, outcome, seconds, statistics }, options, onTerminal)
     // On its way out Node resets the terminal, and aborts when there is none any more. Nobody handles the signal now.
     if (signal === 'SIGHUP') process.kill(process.pid, signal)
     return exitStatus(outcome, signal)
@@ -45,8 +47,8 @@ export async function start(options: StartOptions): Promise<number> {
   }
 }
 
-function createMachine(options: StartOptions, onTerminal: boolean, output: (byte: number) => void): Machine {
-  const { name, memory, kernel, commandLine } = options
+function createMachine(options: StartOptions, vmm: Vmm, onTerminal: boolean, output: (byte: number) => void): Machine {
+  const { name, memory, kernel, commandLine, clock } = options
   const image = readKernel(kernel ?? BUILTIN_GUEST)
   const words = kernel === undefined && onTerminal ? builtinGuestWords() : []
   try {
@@ -56,6 +58,8 @@ function createMachine(options: StartOptions, onTerminal: boolean, output: (byte
       image,
       output,
       host: nodeHost,
+      vmm,
+      ...(clock === 'instructions' && { random: reproducibleRandom() }),
       commandLine: [...words, commandLine].filter((word) => word !== '').join(' '),
     })
   } catch (error) {

@@ -6,7 +6,7 @@
  *   const outcome = await machine.run()
  *   machine.terminate()
  */
-import { openVmm, type RandomSource, VM_EXIT_NONE, VMX_EXIT, type Vmm } from '../vmm/index.ts'
+import { openVmm, type ProcessorStatistics, type RandomSource, VM_EXIT_NONE, VMX_EXIT, type Vmm } from '../vmm/index.ts'
 import { Bus } from './bus.ts'
 import { ExitPort } from './devices/exit-port.ts'
 import { Ns8250 } from './devices/ns8250.ts'
@@ -33,8 +33,7 @@ export interface MachineConfig {
   readonly random?: RandomSource
 }
 
-export interface Statistics {
-  readonly instructions: bigint
+export interface Statistics extends ProcessorStatistics {
   /** Times that the guest left VMM_IOC_RUN, by the name of the reason. */
   readonly exits: Readonly<Record<string, number>>
   readonly consoleIn: number
@@ -107,7 +106,7 @@ export class Machine {
   statistics(): Statistics {
     const { received, transmitted } = this.#com1.counters
     return {
-      instructions: this.vmm.instructions(this.vmId),
+      ...this.vmm.statistics(this.vmId),
       exits: Object.fromEntries([...this.#vcpu.exits].map(([reason, count]) => [exitName(reason), count])),
       consoleIn: received,
       consoleOut: transmitted,

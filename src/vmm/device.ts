@@ -1,6 +1,7 @@
 /** /dev/vmm: the requests of vmm(4) on typed objects. Binary requests are in ioctl.ts. */
 import type { CpuOptions, TranslatorFactory } from '../cpu/cpu.ts'
 import * as L from '../cpu/layout.ts'
+import type { ProcessorStatistics } from '../cpu/statistics.ts'
 import { type Clock, hostClock, hostRandom, instructionClock, type RandomSource, reproducibleRandom } from './clock.ts'
 import type { Request } from './codec.ts'
 import { cr4Allowed, type Features, PHYSICAL_BITS, PROCESSOR_FEATURES, xcr0Allowed } from './cpuid.ts'
@@ -243,6 +244,11 @@ export class Vmm {
   /** Instructions the VM has run. @throws VmmError ENOENT */
   instructions(vmId: number): bigint {
     return this.#find('instructions', vmId, 0).vcpu.cpu.instructions
+  }
+
+  /** What the VM's processor has done. @throws VmmError ENOENT */
+  statistics(vmId: number): ProcessorStatistics {
+    return this.#find('statistics', vmId, 0).vcpu.cpu.statistics()
   }
 
   /** Runs a vcpu and puts it into the state that follows from how that ended. */

@@ -20,7 +20,9 @@
 import { Cpu } from '../cpu/cpu.ts'
 import { Vmm, type VmmOptions } from './device.ts'
 
+export type { Counters, ProcessorStatistics } from '../cpu/statistics.ts'
 export type { Clock, RandomSource } from './clock.ts'
+export { reproducibleRandom } from './clock.ts'
 export * from './codec.ts'
 export type { Feature, Features } from './cpuid.ts'
 export { PROCESSOR_FEATURES } from './cpuid.ts'
