@@ -124,7 +124,7 @@ export class Cpu {
     for (;;) {
       const slice = Math.min(left, SAMPLE_INTERVAL)
       const reason = this.#runSlice(slice, slice === left && exact)
-      left -= slice - (this.#u32[L.BUDGET >> 2] as number | 0)
+      left -= slice - ((this.#u32[L.BUDGET >> 2] as number) | 0)
       if (reason !== L.EXIT_BUDGET || left <= 0 || (left < MAX_TRACE && !exact)) {
         this.#u32[L.BUDGET >> 2] = left
         return reason
@@ -146,7 +146,7 @@ export class Cpu {
       this.#translator?.decoded()
       reason = this.#run()
     }
-    this.#retired += BigInt(budget - (u32[L.BUDGET >> 2] as number | 0))
+    this.#retired += BigInt(budget - ((u32[L.BUDGET >> 2] as number) | 0))
     return reason
   }
 
