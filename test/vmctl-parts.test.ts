@@ -86,6 +86,18 @@ test('what is still to come is refused in words', async () => {
   }
 })
 
+test('options that do not go together, or are not what they should be', async () => {
+  await refused(['-c', '--trace', 'exits,jumps', 'x'], /^--trace jumps: expected instructions, exits or translations$/)
+  await refused(['-c', '--trace', '', 'x'], /^--trace : expected/)
+  await refused(['-c', '--trace', 'exits', '--trace-limit', '0', 'x'], /^--trace-limit 0: expected a number of lines$/)
+  await refused(['-c', '--trace-limit', '5', 'x'], /^nothing is traced without --trace$/)
+  await refused(['-c', '--trace', 'exits', '--trace-file', '/no/file', 'x'], /^\/no\/file: No such file or directory$/)
+  await refused(['-c', '--dump-regions', import.meta.filename, 'x'], /vmctl-parts.test.ts: File exists$/)
+  await refused(['-c', '--symbols', 'map', 'x'], /^--symbols are of use for --profile only$/)
+  await refused(['-c', '--profile', '--symbols', '/no/map', 'x'], /^\/no\/map: No such file or directory$/)
+  await refused(['-c', '--profile', '--symbols', import.meta.filename, 'x'], /: no symbols of code in it/)
+})
+
 test('exit statuses', () => {
   assert.is(exitStatus({ reason: 'poweroff', status: 0 }, undefined), 0)
   assert.is(exitStatus({ reason: 'poweroff', status: 2 }, 'SIGINT'), 2, 'the guest was faster')

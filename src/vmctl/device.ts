@@ -1,7 +1,8 @@
-/** The vmm(4) that a VM of the command line runs on: engine and clock. */
-import type { Engine } from '../node/engines.ts'
+/** The vmm(4) that a VM of the command line runs on: engine and clock, and who watches them. */
+import type { Engine, TranslationObserver } from '../node/engines.ts'
 import { openVmm, type Vmm, type VmmOptions } from '../vmm/index.ts'
 import { VmctlError } from './error.ts'
+import type { Watch } from './watch.ts'
 
 /** What --engine may say, and what it means. */
 export const ENGINES: Readonly<Record<Engine, string>> = {
@@ -32,15 +33,18 @@ export function explained(table: Readonly<Record<string, string>>): string {
     .join(', ')
 }
 
-export async function openDevice({ engine, clock }: DeviceOptions): Promise<Vmm> {
-  return openVmm({ clock, translator: await translatorFor(engine) })
+export async function openDevice({ engine, clock }: DeviceOptions, { device, observer }: Watch): Promise<Vmm> {
+  return openVmm({ ...device, clock, translator: await translatorFor(engine, observer) })
 }
 
 /** The translator and what it needs are loaded only when there is use for them. */
-async function translatorFor(engine: Engine): Promise<VmmOptions['translator']> {
+async function translatorFor(
+  engine: Engine,
+  observer: TranslationObserver | undefined,
+): Promise<VmmOptions['translator']> {
   if (engine === 'interpreter') return undefined
   const { translatorOf } = await import('../node/engines.ts')
-  return translatorOf(engine)
+  return translatorOf(engine, observer)
 }
 
 function listed(names: readonly string[]): string {

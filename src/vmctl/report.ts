@@ -1,5 +1,6 @@
 /** --stats: what a run has cost, for people or, with --json, for programs. */
 import type { Outcome, Statistics } from '../vmd/index.ts'
+import type { ProfileRow } from './profile.ts'
 
 export interface Run {
   readonly name: string
@@ -13,6 +14,7 @@ export interface Run {
   readonly outcome: Outcome
   readonly seconds: number
   readonly statistics: Statistics
+  readonly profile?: readonly ProfileRow[]
 }
 
 /** A table of two columns. */
@@ -49,7 +51,7 @@ function inWords(name: string): string {
 
 /** One object on one line. */
 export function formatJson(run: Run): string {
-  const { name, kernel, format, engine, clock, memory, outcome, seconds, statistics } = run
+  const { name, kernel, format, engine, clock, memory, outcome, seconds, statistics, profile } = run
   const { instructions, translator, ...counters } = statistics
   const object = {
     name,
@@ -64,6 +66,7 @@ export function formatJson(run: Run): string {
     mips: rounded(mips(run), 3),
     ...counters,
     ...(translator && { translator: mapped(translator, (value) => rounded(value, 3)) }),
+    ...(profile && { profile }),
   }
   return `${JSON.stringify(object)}\n`
 }
