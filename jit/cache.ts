@@ -6,8 +6,9 @@
 import { HEADER_COPY, HEADER_REGION, OP_REGION, RECORD_SIZE } from '../src/cpu/interpreter/record.ts'
 import * as L from '../src/cpu/layout.ts'
 import type { TranslatorHost } from '../src/cpu/translator.ts'
+import type { DropEvent } from './observer.ts'
 
-export type DropReason = 'written' | 'evicted' | 'unproductive' | 'flushed' | 'replaced'
+export type DropReason = DropEvent['reason']
 
 export interface Region {
   readonly id: number

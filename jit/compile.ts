@@ -1,5 +1,5 @@
 /** From a region to a wasm function: structured code along the dominator tree. */
-import { type Instruction } from '../src/cpu/decoder/instruction.ts'
+import type { Instruction } from '../src/cpu/decoder/instruction.ts'
 import { REGION_DECLINED } from '../src/cpu/interpreter/record.ts'
 import { importFunction, newModule, type Type, type Value } from '../src/cpu/wasm/emitter.ts'
 import { type Block, decodeBlocks, successorsOf } from './blocks.ts'
@@ -9,6 +9,7 @@ import type { Env } from './env.ts'
 import { copyEnv } from './env.ts'
 import { buildGraph, DISPATCH, type Graph, longestPaths } from './graph.ts'
 import { flagsNeededAt } from './liveness.ts'
+import { BLOCK_MARK } from './observer.ts'
 import type { FlagsNeed } from './paths.ts'
 import type { CompileFailure } from './service.ts'
 import type { RegionSource, Target, Terminator } from './source.ts'
@@ -127,6 +128,7 @@ class RegionEmitter {
 
   #block(node: number): void {
     const block = this.#blockOf(node)
+    if (this.#source.marked) this.#x.mark(BLOCK_MARK + (this.#graph.names[node] as number))
     for (const { instruction, offset } of block.instructions) this.#x.emit(instruction, offset)
     this.#terminate(node, block)
   }
@@ -157,7 +159,10 @@ class RegionEmitter {
 
   /** Target of a direct transfer that is too far for an offset. */
   #far({ instructions }: Block): Value {
-    const { instruction, offset } = instructions[instructions.length - 1] as { instruction: Instruction; offset: number }
+    const { instruction, offset } = instructions[instructions.length - 1] as {
+      instruction: Instruction
+      offset: number
+    }
     const distance = (BigInt(instruction.immHi) << 32n) | BigInt(instruction.immLo >>> 0)
     return this.#x.ripAt(BigInt(offset + instruction.length) + distance)
   }
@@ -166,7 +171,12 @@ class RegionEmitter {
     const x = this.#x
     const inside = targets.filter(({ block }) => block >= 0)
     const arms = inside.map((target) =>
-      this.#path(() => x.if(x.isAt(rip, target.offset), this.#path(() => this.#go(node, target)))),
+      this.#path(() =>
+        x.if(
+          x.isAt(rip, target.offset),
+          this.#path(() => this.#go(node, target)),
+        ),
+      ),
     )
     const bits = inside.length > MANY_TARGETS ? discriminate(inside.map(({ offset }) => offset)) : undefined
     if (bits === undefined) for (const arm of arms) arm()

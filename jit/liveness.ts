@@ -39,7 +39,9 @@ export function flagsNeededAt(
 ): readonly FlagsNeed[] {
   const uses = blocks.map((block) => {
     const use = needOf(block)
-    return use.through && use.need === 'none' && leavesAtEnd(block, checksBudget) ? { ...use, need: 'any' as const } : use
+    return use.through && use.need === 'none' && leavesAtEnd(block, checksBudget)
+      ? { ...use, need: 'any' as const }
+      : use
   })
   const needs = uses.map(({ need }) => need)
   const rank = { none: 0, any: 1, pieces: 2 } as const

@@ -206,7 +206,8 @@ export class RegionFinder {
     const direct = i.operandCount > 0 && i.opKind[0] === OperandKind.rel
     const to = next + i.immLo
     if (direct && i.immHi === (i.immLo < 0 ? -1 : 0) && Math.abs(to) < REACH) {
-      if (name === 'jmp.rel') return { kind: 'goto', target: this.#target(to, context, this.#isInside(to, next, context)) }
+      if (name === 'jmp.rel')
+        return { kind: 'goto', target: this.#target(to, context, this.#isInside(to, next, context)) }
       if (name === 'call.rel') return { kind: 'goto', target: this.#call(to, next, context) }
       const taken = this.#target(to, context, this.#isInside(to, next, context))
       return { kind: 'branch', taken, next: this.#target(next, context, true) }
@@ -278,8 +279,12 @@ export class RegionFinder {
       if (terminator.kind === 'indirect') terminator.targets = terminator.targets.slice(0, MAX_TARGETS)
       return { offset, code, instructions: starts.length, terminator }
     })
-    const pages = [...this.#pages].map(([distance, host]) => ({ distance, host })).filter(({ distance }) => distance !== 0)
-    const outside = this.#targets.filter(({ target }) => target.block < 0).map(({ target }) => this.#host(target.offset))
+    const pages = [...this.#pages]
+      .map(([distance, host]) => ({ distance, host }))
+      .filter(({ distance }) => distance !== 0)
+    const outside = this.#targets
+      .filter(({ target }) => target.block < 0)
+      .map(({ target }) => this.#host(target.offset))
     const exits = [...new Set(outside)].filter((host) => host !== 0)
     return { source: { blocks, pages }, spans: this.#spans, sites: this.#sites, exits }
   }

@@ -32,4 +32,6 @@ export interface RegionSource {
   readonly blocks: readonly BlockSource[]
   /** Pages that it has code in besides the head's: distance from that, and the host address where the page lay. */
   readonly pages: readonly { readonly distance: number; readonly host: number }[]
+  /** The beginnings of blocks are marked in the wasm, for a dump (BLOCK_MARK). */
+  readonly marked?: boolean
 }

@@ -8,6 +8,7 @@ import { OP_CROSS, OP_REGION, OP_STALE } from '../src/cpu/interpreter/record.ts'
 import * as L from '../src/cpu/layout.ts'
 import type { Translator, TranslatorFactory, TranslatorHost } from '../src/cpu/translator.ts'
 import { type DropReason, type Region, RegionCache } from './cache.ts'
+import type { TranslationObserver } from './observer.ts'
 import { IndirectProfile } from './profile.ts'
 import { type FoundRegion, MAX_PAGES, RegionFinder } from './region.ts'
 import type { CompiledRegion, CompileOutcome, CompileService } from './service.ts'
@@ -37,6 +38,8 @@ export interface TranslatorOptions {
   readonly service: CompileService
   /** Bytes of wasm that a VM may have. Default 48 MB. */
   readonly maxBytes?: number
+  /** Hears of regions that come and go. */
+  readonly observer?: TranslationObserver
 }
 
 /** A place that samples have hit. */
@@ -59,6 +62,7 @@ export class RegionTranslator implements Translator {
   readonly #profile: IndirectProfile
   readonly #service: CompileService
   readonly #eager: boolean
+  readonly #observer: TranslationObserver | undefined
   readonly #places = new Map<number, Place>()
   readonly #pending = new Set<number>()
   readonly #instances = new WeakMap<WebAssembly.Module, WebAssembly.Instance>()
@@ -77,6 +81,7 @@ export class RegionTranslator implements Translator {
     this.#host = host
     this.#eager = options.eager ?? false
     this.#service = options.service
+    this.#observer = options.observer
     this.#u32 = new Uint32Array(host.memory.buffer)
     this.#u16 = new Uint16Array(host.memory.buffer)
     this.#view = new DataView(host.memory.buffer)
@@ -204,7 +209,8 @@ export class RegionTranslator implements Translator {
     this.#placeAt(host).rounds++
     this.#pending.add(host)
     const code = this.#bytesOf(found)
-    this.#service.submit(found.source, (outcome) => {
+    const source = this.#observer?.marks ? { ...found.source, marked: true } : found.source
+    this.#service.submit(source, (outcome) => {
       this.#pending.delete(host)
       if (!this.#disposed) this.#compiled(rip, host, found, code, outcome)
     })
@@ -246,11 +252,12 @@ export class RegionTranslator implements Translator {
   #install(rip: bigint, host: number, record: number, found: FoundRegion, compiled: CompiledRegion): void {
     const { runtime } = this.#host
     const { blocks } = found.source
-    const { bytes } = compiled
+    const { bytes, milliseconds, wasm } = compiled
+    const id = this.#nextId++
     for (const span of found.spans) runtime.markCode(span.host, span.length)
     for (const page of found.source.pages) runtime.watchPage(record, page.host)
     const run = this.#instanceOf(compiled.module).exports[compiled.name] as CallableFunction
-    this.#cache.add({ id: this.#nextId++, host, rip, record, bytes, blocks: blocks.length, exits: found.exits }, run)
+    this.#cache.add({ id, host, rip, record, bytes, blocks: blocks.length, exits: found.exits }, run)
     for (const site of found.sites) this.#profile.uses(site, host)
     for (const exit of found.exits) {
       const heads = this.#leftFor.get(exit) ?? new Set()
@@ -258,6 +265,13 @@ export class RegionTranslator implements Translator {
     }
     this.#counts.translations++
     this.#counts.blocks += blocks.length
+    this.#observer?.translated?.({
+      ...{ id, rip, mode: L.MODE_64, bytes, milliseconds },
+      blocks: blocks.length,
+      instructions: blocks.reduce((sum, { instructions }) => sum + instructions, 0),
+      source: blocks,
+      ...(wasm && { wasm }),
+    })
   }
 
   #instanceOf(module: WebAssembly.Module): WebAssembly.Instance {
@@ -271,6 +285,7 @@ export class RegionTranslator implements Translator {
 
   #dropped(region: Region, reason: DropReason): void {
     this.#drops[reason]++
+    this.#observer?.dropped?.({ id: region.id, rip: region.rip, reason })
     for (const exit of region.exits) {
       const heads = this.#leftFor.get(exit)
       heads?.delete(region.host)

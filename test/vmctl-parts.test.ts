@@ -70,7 +70,8 @@ test('start refuses what it can not do', async () => {
   await refused(['-c', '.x'], /^invalid VM name: .x/)
   await refused(['-c', 'x'.repeat(64)], /^vm name too long/)
   await refused(['x'], /^VMs in the background are not there yet: give -c/)
-  await refused(['-c', '--engine', 'warp', 'x'], /there is no such engine/)
+  await refused(['-c', '--engine', 'warp', 'x'], /^--engine warp: expected interpreter, translator or both$/)
+  await refused(['-c', '--clock', 'sun', 'x'], /^--clock sun: expected host or instructions$/)
 })
 
 test('what is still to come is refused in words', async () => {
@@ -79,12 +80,22 @@ test('what is still to come is refused in words', async () => {
     ['-r', 'iso'],
     ['-i', '1'],
     ['--initrd', 'file'],
-    ['--engine', 'translator'],
-    ['--engine', 'both'],
   ] as const
   for (const [option, value] of cases) {
     await refused(['-c', option, value, 'x'], new RegExp(`^${option}.* not there yet`))
   }
+})
+
+test('options that do not go together, or are not what they should be', async () => {
+  await refused(['-c', '--trace', 'exits,jumps', 'x'], /^--trace jumps: expected instructions, exits or translations$/)
+  await refused(['-c', '--trace', '', 'x'], /^--trace : expected/)
+  await refused(['-c', '--trace', 'exits', '--trace-limit', '0', 'x'], /^--trace-limit 0: expected a number of lines$/)
+  await refused(['-c', '--trace-limit', '5', 'x'], /^nothing is traced without --trace$/)
+  await refused(['-c', '--trace', 'exits', '--trace-file', '/no/file', 'x'], /^\/no\/file: No such file or directory$/)
+  await refused(['-c', '--dump-regions', import.meta.filename, 'x'], /vmctl-parts.test.ts: File exists$/)
+  await refused(['-c', '--symbols', 'map', 'x'], /^--symbols are of use for --profile only$/)
+  await refused(['-c', '--profile', '--symbols', '/no/map', 'x'], /^\/no\/map: No such file or directory$/)
+  await refused(['-c', '--profile', '--symbols', import.meta.filename, 'x'], /: no symbols of code in it/)
 })
 
 test('exit statuses', () => {
@@ -102,6 +113,8 @@ const RUN: Run = {
   name: 'x',
   kernel: '/k',
   format: 'ELF64',
+  engine: 'both',
+  clock: 'host',
   memory: 32 * MB,
   outcome: { reason: 'poweroff', status: 0 },
   seconds: 2,
@@ -112,20 +125,39 @@ const RUN: Run = {
     consoleOut: 4567,
     unclaimedReads: 0,
     unclaimedWrites: 2,
+    counters: {
+      tlbMisses: 1200,
+      pageWalks: 7,
+      tlbFlushes: 0,
+      codeWrites: 0,
+      invalidations: 0,
+      recordFlushes: 0,
+      events: 2,
+      openBus: 0,
+    },
+    translator: { regions: 12, codeBytes: 34567, milliseconds: 8.76543 },
   },
 }
 
 test('statistics for people', () => {
   assert.is(
     formatText(RUN),
-    `  ended         powered off with status 0
-  instructions  3,000,000
-  wall time     2.000 s
-  speed         1.5 MIPS
-  exits         12,346
-    IO          12,345
-    NONE        1
-  console       3 bytes in, 4,567 out
+    `  ended           powered off with status 0
+  instructions    3,000,000
+  wall time       2.000 s
+  speed           1.5 MIPS
+  exits           12,346
+    IO            12,345
+    NONE          1
+  console         3 bytes in, 4,567 out
+  processor
+    tlb misses    1,200
+    page walks    7
+    events        2
+  translator
+    regions       12
+    code bytes    34,567
+    milliseconds  8.8
 `,
   )
 })
@@ -135,6 +167,8 @@ test('statistics for programs', () => {
     name: 'x',
     kernel: '/k',
     format: 'ELF64',
+    engine: 'both',
+    clock: 'host',
     memory: 32 * MB,
     reason: 'poweroff',
     status: 0,
@@ -146,6 +180,8 @@ test('statistics for programs', () => {
     consoleOut: 4567,
     unclaimedReads: 0,
     unclaimedWrites: 2,
+    counters: RUN.statistics.counters,
+    translator: { regions: 12, codeBytes: 34567, milliseconds: 8.765 },
   })
   assert.is(formatJson(RUN).split('\n').length, 2, 'one line')
 })

@@ -4,6 +4,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { BUILTIN_GUEST } from '../src/node/files.ts'
 import { type LoadedImage, LoaderError, loadImage } from '../src/vmd/loader/index.ts'
+import { codeSymbols } from '../src/vmd/loader/symbol-table.ts'
 import { MB, memoryMap } from '../src/vmd/memory-map.ts'
 import { cpuMode } from '../src/vmd/registers.ts'
 import { vcpu_reg_state } from '../src/vmm/index.ts'
@@ -416,6 +417,56 @@ test('an image that is cut off anywhere is refused', () => {
   load(image)
 })
 
+/** Entries of a symbol table: name, type, section, value, size. */
+function symbolTable(width: 32 | 64, entries: readonly (readonly number[])[]): Uint8Array {
+  const size = width === 64 ? 24 : 16
+  const view = new DataView(new ArrayBuffer(entries.length * size))
+  entries.forEach(([name = 0, type = 0, section = 0, value = 0, length = 0], index) => {
+    const at = index * size
+    view.setUint32(at, name, true)
+    view.setUint8(at + (width === 64 ? 4 : 12), type)
+    view.setUint16(at + (width === 64 ? 6 : 14), section, true)
+    if (width === 64) view.setBigInt64(at + 8, BigInt(value), true)
+    else view.setUint32(at + 4, value, true)
+    view.setUint32(at + (width === 64 ? 16 : 8), length, true)
+  })
+  return new Uint8Array(view.buffer)
+}
+
+for (const width of [32, 64] as const) {
+  test(`the symbols of code in an ELF${width} file`, () => {
+    const entries = [
+      [0, 0, 0, 0, 0],
+      [1, 2, 1, 0x1000, 16], // a function
+      [6, 0x10, 1, 0x1010, 0], // a label, global
+      [1, 1, 1, 0x1020, 8], // an object
+      [1, 2, 2, 0x1030, 8], // not in code
+      [1, 2, 0xfff1, 0x1040, 8], // absolute
+      [0, 2, 1, 0x1050, 8], // without a name
+    ]
+    const image = elf({
+      class: width,
+      entry: 0x1000,
+      segments: [{ paddr: 0x1000, bytes: CODE }],
+      sections: [
+        { name: 0, type: 0, bytes: new Uint8Array() },
+        { name: 0, type: 1, flags: 6, bytes: CODE },
+        { name: 0, type: 2, link: 3, bytes: symbolTable(width, entries) },
+        { name: 0, type: 3, bytes: new TextEncoder().encode('\0main\0loop\0') },
+      ],
+    })
+    assert.equal(codeSymbols(image), [
+      { name: 'main', address: 0x1000n, size: 16n },
+      { name: 'loop', address: 0x1010n, size: 0n },
+    ])
+  })
+}
+
+test('no symbols in a stripped file, or in one that is no ELF', () => {
+  assert.equal(codeSymbols(kernel64([...CODE])), [])
+  assert.equal(codeSymbols(flat()), [])
+})
+
 test('damaged images give a LoaderError, or load; nothing else', () => {
   const images = [
     kernel64([...CODE]),
@@ -440,6 +491,7 @@ test('damaged images give a LoaderError, or load; nothing else', () => {
         damaged[at] = value
         try {
           load(damaged, '', VOID)
+          codeSymbols(damaged)
           loaded++
         } catch (error) {
           if (!(error instanceof LoaderError)) throw error

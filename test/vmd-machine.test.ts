@@ -3,7 +3,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { BUILTIN_GUEST, readImage } from '../src/node/files.ts'
 import { nodeHost } from '../src/node/host.ts'
-import { LoaderError, Machine, type MachineConfig, MB, type Outcome } from '../src/vmd/index.ts'
+import { type ExitEvent, LoaderError, Machine, type MachineConfig, MB, type Outcome } from '../src/vmd/index.ts'
 import { memoryMap } from '../src/vmd/memory-map.ts'
 import { openVmm, PROT_READ, VmmError } from '../src/vmm/index.ts'
 import { CLI_HLT, elf, kernel64, out, STI_HLT } from './support/vmd-images.ts'
@@ -165,7 +165,9 @@ test('statistics: instructions, exits by reason, console', async () => {
   const it = new Harness({ image: kernel64(out(COM1, 0x61), out(0x99, 1), input(0x61), CLI_HLT) })
   const { machine } = it
   assert.is((await machine.run()).reason, 'halt')
-  assert.equal(machine.statistics(), {
+  const { counters, ...rest } = machine.statistics()
+  assert.is(counters.pageWalks, 1)
+  assert.equal(rest, {
     instructions: 10n,
     exits: { IO: 2, HLT: 1 },
     consoleIn: 0,
@@ -174,6 +176,17 @@ test('statistics: instructions, exits by reason, console', async () => {
     unclaimedWrites: 0,
   })
   machine.terminate()
+})
+
+test('every return of RUN can be watched, with what the device has answered', async () => {
+  const seen: string[] = []
+  const onExit = ({ reason, exit: { vei }, rip }: ExitEvent): void => {
+    seen.push(`${reason} ${vei.vei_port.toString(16)} ${vei.vei_data} ${rip.toString(16)}`)
+  }
+  const it = new Harness({ image: kernel64(out(COM1, 0x61), input(COM1), CLI_HLT), onExit })
+  it.type('k')
+  await it.run()
+  assert.equal(seen, ['IO 3f8 97 100007', 'IO 3f8 107 10000c', 'HLT 3f8 97 10000e'])
 })
 
 test('the built-in guest: banner, memory, checks, power off', async () => {

@@ -7,6 +7,7 @@ import { MAX_PATH } from './interpreter/record.ts'
 import { TraceDecoder } from './interpreter/trace.ts'
 import * as L from './layout.ts'
 import { interpreterModule, type Runtime, runtimeModule } from './modules.ts'
+import { type ProcessorStatistics, readCounters } from './statistics.ts'
 import type { Translator, TranslatorFactory } from './translator.ts'
 
 export type { Translator, TranslatorFactory, TranslatorHost } from './translator.ts'
@@ -104,7 +105,7 @@ export class Cpu {
       const last = left <= MAX_PATH
       const slice = last ? left : Math.min(translator.interval, exact ? left - MAX_PATH : left)
       const reason = this.#runSlice(slice, last && exact)
-      left -= slice - (this.#u32[L.BUDGET >> 2] as number | 0)
+      left -= slice - ((this.#u32[L.BUDGET >> 2] as number) | 0)
       if (!last && reason === L.EXIT_BUDGET) translator.sample()
       if (reason !== L.EXIT_BUDGET || left <= 0 || (left < MAX_PATH && !exact)) {
         this.#u32[L.BUDGET >> 2] = left
@@ -126,13 +127,22 @@ export class Cpu {
       this.#translator?.decoded()
       reason = this.#run()
     }
-    this.#retired += BigInt(budget - (u32[L.BUDGET >> 2] as number | 0))
+    this.#retired += BigInt(budget - ((u32[L.BUDGET >> 2] as number) | 0))
     return reason
   }
 
   /** Instructions run since the beginning; exact in every engine. */
   get instructions(): bigint {
     return this.#retired
+  }
+
+  statistics(): ProcessorStatistics {
+    const translator = this.#translator?.statistics
+    return {
+      instructions: this.#retired,
+      counters: readCounters((address) => this.readU64(address)),
+      ...(translator && { translator: { ...translator } }),
+    }
   }
 
   readU64(address: number): bigint {
@@ -202,11 +212,6 @@ export class Cpu {
       if (gpa >= range.gpa && gpa - range.gpa < range.size) return range.host + (gpa - range.gpa)
     }
     return -1
-  }
-
-  /** Counters of the translator, by name; undefined without one. */
-  get translatorStatistics(): Readonly<Record<string, number>> | undefined {
-    return this.#translator?.statistics
   }
 
   /** The VM is gone: nothing that was asked for in its name is waited for any more. */

@@ -1,5 +1,5 @@
 /** Files of the package and of the user. */
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
 /** The package's folder: the sources and what is built from them lie at different depths in it. */
@@ -31,13 +31,25 @@ export function readImage(path: string): Uint8Array {
   }
 }
 
+/** @throws Error whose message says which file, and why not */
+export function writeText(path: string, text: string): void {
+  try {
+    writeFileSync(path, text)
+  } catch (error) {
+    throw new Error(`${path}: ${reasonOf(error)}`, { cause: error })
+  }
+}
+
 const REASONS: Readonly<Record<string, string>> = {
   ENOENT: 'No such file or directory',
   EACCES: 'Permission denied',
   EISDIR: 'Is a directory',
+  ENOTDIR: 'Not a directory',
+  EEXIST: 'File exists',
 }
 
-function reasonOf(error: unknown): string {
+/** Why the system has refused something, in its own words. */
+export function reasonOf(error: unknown): string {
   const { code, message } = error as NodeJS.ErrnoException
   return REASONS[code ?? ''] ?? message
 }

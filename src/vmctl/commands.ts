@@ -3,12 +3,16 @@
  * unambiguous, as in vmctl(8); options that name what is still to come are known, and refused in words.
  */
 import { Command } from 'commander'
+import type { Engine } from '../node/engines.ts'
 import { packageVersion } from '../node/files.ts'
 import { VMM_MAX_NAME_LEN } from '../vmm/index.ts'
+import { CLOCKS, ENGINES, explained, oneOf } from './device.ts'
 import { VmctlError } from './error.ts'
 import { EXIT_STATUS_HELP } from './exit-status.ts'
 import { parseMemorySize } from './size.ts'
 import { type StartOptions, start } from './start.ts'
+import { TRACE_KINDS } from './trace.ts'
+import type { ProfileOptions, TraceOptions } from './watch.ts'
 
 const START_HELP = `
 The kernel is ELF (64-bit or 32-bit) or multiboot 1. It gets COM1 on stdin and stdout; nothing else is printed
@@ -30,7 +34,15 @@ interface StartFlags {
   readonly r?: string
   readonly initrd?: string
   readonly append: string
-  readonly engine: string
+  readonly engine?: string
+  readonly clock: string
+  readonly trace?: string
+  readonly traceFile?: string
+  readonly traceLimit?: string
+  readonly dumpRegions?: string
+  /** Path, or empty. */
+  readonly profile?: string
+  readonly symbols?: string
   readonly stats?: true
   readonly json?: true
 }
@@ -42,8 +54,6 @@ const TO_COME = [
   ['r', '-r', 'CD-ROMs'],
   ['initrd', '--initrd', 'initial RAM disks'],
 ] as const
-
-const ENGINES_TO_COME = ['translator', 'both']
 
 /** Parses and runs a command line. Returns the exit status. @throws VmctlError, CommanderError */
 export async function runCommand(args: readonly string[]): Promise<number> {
@@ -60,7 +70,9 @@ export async function runCommand(args: readonly string[]): Promise<number> {
   for (const command of [program, ...program.commands]) {
     command.exitOverride().configureOutput({ outputError: () => {} })
   }
-  await program.parseAsync(args, { from: 'user' })
+  // The file of --profile is optional, and must not be taken for the name of the VM.
+  const words = args.map((word) => (word === '--profile' ? '--profile=' : word))
+  await program.parseAsync(words, { from: 'user' })
   return status
 }
 
@@ -89,7 +101,23 @@ function describeStart(command: Command): Command {
     .option('-r <iso>', 'CD image (to come)')
     .option('--initrd <path>', 'initial RAM disk (to come)')
     .option('--append <words>', "the kernel's command line", '')
-    .option('--engine <engine>', 'interpreter (to come: translator, both)', 'interpreter')
+    .option('--engine <engine>', `${explained(ENGINES)}; default both`)
+    .option('--clock <clock>', explained(CLOCKS), 'host')
+    .option('--trace <kinds>', `what to trace, separated by commas: ${explained(TRACE_KINDS)}`)
+    .option('--trace-file <path>', 'where the trace goes instead of to stderr')
+    .option('--trace-limit <lines>', 'end the trace after so many lines, and go on at full speed')
+    .option(
+      '--dump-regions <directory>',
+      'write the guest code, the control flow and the wasm of each translated region',
+    )
+    .option(
+      '--profile [path]',
+      'at the end, tell where the guest has spent its time, to a file (--profile=path) or stderr',
+    )
+    .option(
+      '--symbols <path>',
+      "names for the profile: ELF, System.map or the output of nm (default: the kernel's own)",
+    )
     .option('--stats', 'at the end, print what the run has cost to stderr')
     .option('--json', 'the same, as one JSON object')
     .helpOption('-h, --help', 'print help')
@@ -101,16 +129,52 @@ function startOptions(name: string, flags: StartFlags): StartOptions {
   for (const [key, option, what] of TO_COME) {
     if (flags[key] !== undefined) throw new VmctlError(`${option}: ${what} are not there yet`)
   }
-  if (ENGINES_TO_COME.includes(flags.engine)) throw new VmctlError(`--engine ${flags.engine}: not there yet`)
-  if (flags.engine !== 'interpreter') throw new VmctlError(`--engine ${flags.engine}: there is no such engine`)
   if (!flags.c) throw new VmctlError('VMs in the background are not there yet: give -c to stay on the console')
+  const trace = traceOptions(flags)
   return {
     name,
+    engine: engineOf(flags, trace),
+    clock: oneOf(CLOCKS, '--clock', flags.clock),
     memory: memorySize(flags.m),
     kernel: flags.b,
     commandLine: flags.append,
+    trace,
+    regions: flags.dumpRegions,
+    profile: profileOptions(flags),
     statistics: flags.json ? 'json' : flags.stats ? 'text' : 'none',
   }
+}
+
+/** Instructions that are traced are interpreted; with a limit, the engine has its turn afterwards. */
+function engineOf({ engine }: StartFlags, trace: TraceOptions | undefined): Engine {
+  const wanted = oneOf(ENGINES, '--engine', engine ?? 'both')
+  if (!trace?.kinds.includes('instructions') || trace.limit !== undefined) return wanted
+  if (engine !== undefined && wanted !== 'interpreter') {
+    process.stderr.write(
+      `vmctl: start: --trace instructions: the guest is interpreted, --engine ${engine} is not used\n`,
+    )
+  }
+  return 'interpreter'
+}
+
+function traceOptions({ trace, traceFile, traceLimit }: StartFlags): TraceOptions | undefined {
+  if (trace === undefined) {
+    if (traceFile !== undefined || traceLimit !== undefined) throw new VmctlError('nothing is traced without --trace')
+    return undefined
+  }
+  const kinds = trace.split(',').map((kind) => oneOf(TRACE_KINDS, '--trace', kind))
+  if (traceLimit !== undefined && !/^[1-9]\d*$/.test(traceLimit)) {
+    throw new VmctlError(`--trace-limit ${traceLimit}: expected a number of lines`)
+  }
+  return { kinds, file: traceFile, limit: traceLimit === undefined ? undefined : Number(traceLimit) }
+}
+
+function profileOptions({ profile, symbols }: StartFlags): ProfileOptions | undefined {
+  if (profile === undefined) {
+    if (symbols !== undefined) throw new VmctlError('--symbols are of use for --profile only')
+    return undefined
+  }
+  return { file: profile || undefined, symbols }
 }
 
 function memorySize(text: string): number {

@@ -3,13 +3,15 @@ import pc from 'picocolors'
 import { BUILTIN_GUEST, readImage } from '../node/files.ts'
 import { nodeHost } from '../node/host.ts'
 import { Terminal } from '../node/terminal.ts'
-import { LoaderError, Machine, MB, type Outcome } from '../vmd/index.ts'
-import { VmmError } from '../vmm/index.ts'
-import { VmctlError } from './error.ts'
+import { LoaderError, Machine, type MachineConfig, MB, type Outcome } from '../vmd/index.ts'
+import { reproducibleRandom, type Vmm, VmmError } from '../vmm/index.ts'
+import { type DeviceOptions, openDevice } from './device.ts'
+import { refusing, VmctlError } from './error.ts'
 import { type EndingSignal, exitStatus, SIGNALS } from './exit-status.ts'
 import { formatJson, formatText, type Run } from './report.ts'
+import { Watch, type WatchOptions } from './watch.ts'
 
-export interface StartOptions {
+export interface StartOptions extends DeviceOptions, WatchOptions {
   readonly name: string
   /** Bytes. */
   readonly memory: number
@@ -21,6 +23,9 @@ export interface StartOptions {
 
 /** Returns the exit status. @throws VmctlError when the VM can not be started */
 export async function start(options: StartOptions): Promise<number> {
+  const image = await refusing(() => readImage(options.kernel ?? BUILTIN_GUEST))
+  const watch = await Watch.open(options, image)
+  const vmm = await openDevice(options, watch)
   const onTerminal = process.stdin.isTTY === true && process.stdout.isTTY === true
   const terminal: Terminal = new Terminal({
     stdin: process.stdin,
@@ -29,14 +34,18 @@ export async function start(options: StartOptions): Promise<number> {
     inputWaiting: () => machine.inputWaiting,
     hangup: () => machine.stop(),
   })
-  const machine = createMachine(options, onTerminal, (byte) => terminal.write(byte))
+  const output = (byte: number): void => terminal.write(byte)
+  const machine = createMachine(options, { image, vmm, onTerminal, output, ...watch.machine })
   if (onTerminal) process.stderr.write(pc.dim(`Connected to console of ${options.name} (type ~. to leave)\n`))
   try {
-    const { outcome, seconds, signal } = await runOn(terminal, machine)
-    const statistics = machine.statistics()
+    const { outcome, seconds, signal } = await runOn(terminal, machine).finally(() => watch.close())
+    const { name, engine, clock, memory, kernel = BUILTIN_GUEST } = options
     const { format } = machine
-    const { name, memory, kernel = BUILTIN_GUEST } = options
-    report({ name, memory, kernel, format, outcome, seconds, statistics }, options, onTerminal)
+    const { profile } = watch
+    const statistics = machine.statistics()
+    const run = { name, engine, clock, memory, kernel, format, outcome, seconds, statistics }
+    report({ ...run, ...(profile && { profile }) }, options, onTerminal)
+    await watch.reportProfile(options.statistics === 'json')
     // On its way out Node resets the terminal, and aborts when there is none any more. Nobody handles the signal now.
     if (signal === 'SIGHUP') process.kill(process.pid, signal)
     return exitStatus(outcome, signal)
@@ -45,17 +54,18 @@ export async function start(options: StartOptions): Promise<number> {
   }
 }
 
-function createMachine(options: StartOptions, onTerminal: boolean, output: (byte: number) => void): Machine {
-  const { name, memory, kernel, commandLine } = options
-  const image = readKernel(kernel ?? BUILTIN_GUEST)
+type MachineParts = Pick<MachineConfig, 'image' | 'output' | 'onExit'> & { vmm: Vmm; onTerminal: boolean }
+
+function createMachine(options: StartOptions, { onTerminal, ...parts }: MachineParts): Machine {
+  const { name, memory, kernel, commandLine, clock } = options
   const words = kernel === undefined && onTerminal ? builtinGuestWords() : []
   try {
     return new Machine({
+      ...parts,
       name,
       memory,
-      image,
-      output,
       host: nodeHost,
+      ...(clock === 'instructions' && { random: reproducibleRandom() }),
       commandLine: [...words, commandLine].filter((word) => word !== '').join(' '),
     })
   } catch (error) {
@@ -68,14 +78,6 @@ function createMachine(options: StartOptions, onTerminal: boolean, output: (byte
 /** What makes the built-in guest good company on a terminal. */
 function builtinGuestWords(): string[] {
   return pc.isColorSupported ? ['shell', 'color'] : ['shell']
-}
-
-function readKernel(path: string): Uint8Array {
-  try {
-    return readImage(path)
-  } catch (error) {
-    throw new VmctlError(error instanceof Error ? error.message : String(error))
-  }
 }
 
 interface Ended {

@@ -2,6 +2,7 @@
 export { EXIT_PORT } from './devices/exit-port.ts'
 export type { Host } from './host.ts'
 export { LoaderError } from './loader/index.ts'
-export { Machine, type MachineConfig, type Statistics } from './machine.ts'
+export { type CodeSymbol, codeSymbols } from './loader/symbol-table.ts'
+export { type ExitEvent, Machine, type MachineConfig, type Statistics } from './machine.ts'
 export { GB, KB, MB } from './memory-map.ts'
 export type { Outcome } from './vcpu.ts'

@@ -6,7 +6,15 @@
  *   const outcome = await machine.run()
  *   machine.terminate()
  */
-import { openVmm, type RandomSource, VM_EXIT_NONE, VMX_EXIT, type Vmm } from '../vmm/index.ts'
+import {
+  openVmm,
+  type ProcessorStatistics,
+  type RandomSource,
+  VM_EXIT_NONE,
+  VMX_EXIT,
+  type VmExitBuffer,
+  type Vmm,
+} from '../vmm/index.ts'
 import { Bus } from './bus.ts'
 import { ExitPort } from './devices/exit-port.ts'
 import { Ns8250 } from './devices/ns8250.ts'
@@ -29,12 +37,21 @@ export interface MachineConfig {
   readonly onTripleFault?: 'stop' | 'reset'
   /** Default: one of the machine's own. */
   readonly vmm?: Vmm
+  /** Hears of every return of VMM_IOC_RUN, when it has been dealt with. */
+  readonly onExit?: (event: ExitEvent) => void
   /** For kernels that ask their loader for random bytes. */
   readonly random?: RandomSource
 }
 
-export interface Statistics {
-  readonly instructions: bigint
+export interface ExitEvent {
+  /** Name of vrp_exit_reason. */
+  readonly reason: string
+  /** An IN has the data that the device gave. */
+  readonly exit: VmExitBuffer
+  readonly rip: bigint
+}
+
+export interface Statistics extends ProcessorStatistics {
   /** Times that the guest left VMM_IOC_RUN, by the name of the reason. */
   readonly exits: Readonly<Record<string, number>>
   readonly consoleIn: number
@@ -72,6 +89,7 @@ export class Machine {
     }
     this.#com1 = new Ns8250({ output: config.output, interrupt: () => this.#vcpu.wake() }, this.#bus)
     new ExitPort({ powerOff: (status) => this.#vcpu.end({ reason: 'poweroff', status }) }, this.#bus)
+    const { onExit } = config
     this.#vcpu = new VcpuLoop({
       vmm: this.vmm,
       vmId: this.vmId,
@@ -79,6 +97,7 @@ export class Machine {
       host: config.host,
       console: this.#com1,
       onTripleFault: config.onTripleFault ?? 'stop',
+      onExit: onExit && ((reason, exit, rip) => onExit({ reason: exitName(reason), exit, rip })),
     })
   }
 
@@ -107,7 +126,7 @@ export class Machine {
   statistics(): Statistics {
     const { received, transmitted } = this.#com1.counters
     return {
-      instructions: this.vmm.instructions(this.vmId),
+      ...this.vmm.statistics(this.vmId),
       exits: Object.fromEntries([...this.#vcpu.exits].map(([reason, count]) => [exitName(reason), count])),
       consoleIn: received,
       consoleOut: transmitted,

@@ -20,6 +20,7 @@ import {
   VM_RWREGS_ALL,
   VM_RWREGS_GPRS,
   VMX_EXIT,
+  type VmExitBuffer,
   type Vmm,
   VmmError,
   type VmRunParams,
@@ -72,6 +73,7 @@ export interface VcpuConfig {
   /** Absent: no interrupts. */
   readonly pic?: InterruptController | undefined
   readonly onTripleFault: 'stop' | 'reset'
+  readonly onExit?: ((reason: number, exit: VmExitBuffer, rip: bigint) => void) | undefined
 }
 
 const VCPU_ID = 0
@@ -146,7 +148,9 @@ export class VcpuLoop {
     }
     this.#run.vrp_continue = 1
     this.exits.set(reason, (this.exits.get(reason) ?? 0) + 1)
-    return this.#exit(reason)
+    const turnIsDue = this.#exit(reason)
+    this.#config.onExit?.(reason, this.#run.vrp_exit, this.#rip())
+    return turnIsDue
   }
 
   #offerInterrupt(vmm: Vmm): void {
@@ -250,6 +254,10 @@ export class VcpuLoop {
     const { vmm, vmId } = this.#config
     vmm.readregs({ vrwp_vm_id: vmId, vrwp_vcpu_id: VCPU_ID, vrwp_mask: mask, vrwp_regs })
     return vrwp_regs
+  }
+
+  #rip(): bigint {
+    return this.#registers(VM_RWREGS_GPRS).vrs_gprs[VCPU_REGS_RIP] ?? 0n
   }
 
   #explain(error: VmmError): string {

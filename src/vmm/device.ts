@@ -1,6 +1,8 @@
 /** /dev/vmm: the requests of vmm(4) on typed objects. Binary requests are in ioctl.ts. */
 import type { CpuOptions, TranslatorFactory } from '../cpu/cpu.ts'
 import * as L from '../cpu/layout.ts'
+import type { ProcessorStatistics } from '../cpu/statistics.ts'
+import type { InstructionObserver } from '../cpu/tracing.ts'
 import { type Clock, hostClock, hostRandom, instructionClock, type RandomSource, reproducibleRandom } from './clock.ts'
 import type { Request } from './codec.ts'
 import { cr4Allowed, type Features, PHYSICAL_BITS, PROCESSOR_FEATURES, xcr0Allowed } from './cpuid.ts'
@@ -14,6 +16,7 @@ import type { Platform, Processor } from './platform.ts'
 import { writeSystemTime } from './pvclock.ts'
 import { readRegisters, resetRegisters, writeRegisters } from './registers.ts'
 import { runVcpu } from './run.ts'
+import type { SampleObserver } from './sampler.ts'
 import type { Vcpu } from './vcpu.ts'
 import { Vm } from './vm.ts'
 import {
@@ -58,6 +61,13 @@ export interface VmmOptions {
   readonly features?: Features
   /** Translates hot guest code; without one everything is interpreted. vmmjit/node has one that uses a worker. */
   readonly translator?: TranslatorFactory | undefined
+  /**
+   * Hears of every instruction that a VM runs, until it returns false. As long as it does, the VM runs one instruction at
+   * a time, interpreted. Not with `createCpu`.
+   */
+  readonly onInstruction?: InstructionObserver | undefined
+  /** Hears every 300,000 instructions, about a millisecond, where a VM is. Costs nothing when absent. */
+  readonly onSample?: SampleObserver | undefined
   /** Makes the processor of a VM. */
   readonly createCpu?: (options: CpuOptions) => Processor
 }
@@ -99,6 +109,7 @@ export class Vmm {
       ports: options.ports ?? 'listed',
       slice: options.slice ?? DEFAULT_SLICE,
       exact: virtualTime,
+      onSample: options.onSample,
     }
   }
 
@@ -243,6 +254,11 @@ export class Vmm {
   /** Instructions the VM has run. @throws VmmError ENOENT */
   instructions(vmId: number): bigint {
     return this.#find('instructions', vmId, 0).vcpu.cpu.instructions
+  }
+
+  /** What the VM's processor has done. @throws VmmError ENOENT */
+  statistics(vmId: number): ProcessorStatistics {
+    return this.#find('statistics', vmId, 0).vcpu.cpu.statistics()
   }
 
   /** Runs a vcpu and puts it into the state that follows from how that ended. */

@@ -17,10 +17,15 @@
  * bytes, but vir_memory_size, which is megabytes as in OpenBSD 6.9. There is no pledge(2), hence no EPERM; and no ENODEV,
  * for the processor is always there.
  */
-import { Cpu } from '../cpu/cpu.ts'
+import { Cpu, type CpuOptions } from '../cpu/cpu.ts'
+import { TracingCpu } from '../cpu/tracing.ts'
 import { Vmm, type VmmOptions } from './device.ts'
+import type { Processor } from './platform.ts'
 
+export type { Counters, ProcessorStatistics } from '../cpu/statistics.ts'
+export type { ExecutedInstruction, InstructionObserver, RegisterChange } from '../cpu/tracing.ts'
 export type { Clock, RandomSource } from './clock.ts'
+export { reproducibleRandom } from './clock.ts'
 export * from './codec.ts'
 export type { Feature, Features } from './cpuid.ts'
 export { PROCESSOR_FEATURES } from './cpuid.ts'
@@ -31,9 +36,13 @@ export { ERRNO, VmmError } from './errno.ts'
 export type { Caller } from './ioctl.ts'
 export { GuestMemory } from './memory.ts'
 export type { Processor } from './platform.ts'
+export type { Sample, SampleObserver } from './sampler.ts'
 export * from './vmmvar.ts'
 
 /** Opens the device. VMs belong to the object that is returned; several devices know nothing of each other. */
 export function openVmm(options: VmmOptions = {}): Vmm {
-  return new Vmm({ createCpu: (cpuOptions) => new Cpu(cpuOptions), ...options })
+  const { onInstruction } = options
+  const createCpu = (cpuOptions: CpuOptions): Processor =>
+    onInstruction ? new TracingCpu(cpuOptions, onInstruction) : new Cpu(cpuOptions)
+  return new Vmm({ createCpu, ...options })
 }

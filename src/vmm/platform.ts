@@ -1,6 +1,7 @@
 import type { Cpu } from '../cpu/cpu.ts'
 import type { Clock, RandomSource } from './clock.ts'
 import type { Features } from './cpuid.ts'
+import type { SampleObserver } from './sampler.ts'
 
 /** The processor, as far as the vmm uses it; tests put a puppet in its place. */
 export type Processor = Pick<Cpu, keyof Cpu>
@@ -17,4 +18,5 @@ export interface Platform {
   readonly slice: number
   /** Runs are as long as they were asked to be, to the instruction: virtual time needs it. */
   readonly exact: boolean
+  readonly onSample: SampleObserver | undefined
 }

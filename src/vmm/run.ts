@@ -33,10 +33,9 @@ export function runVcpu(vcpu: Vcpu, irq: number): number {
   if (irq !== VRP_IRQ_NONE) hold(vcpu, irq & 0xff)
   let slice = platform.slice
   for (;;) {
-    const budget = Math.min(slice, INNER_SLICE)
+    const budget = Math.min(slice, vcpu.sampler?.left ?? INNER_SLICE)
     cpu.writeU32(L.BUDGET, budget)
-    const exact = platform.exact || budget < SHORT_RUN
-    const reason = prepareEntry(vcpu) ? cpu.run(budget, exact) : VMX_EXIT.EPT_VIOLATION
+    const reason = prepareEntry(vcpu) ? enter(vcpu, budget) : VMX_EXIT.EPT_VIOLATION
     slice -= budget - (cpu.readU32(L.BUDGET) | 0)
     const outcome = handleExit(vcpu, reason)
     vcpu.vc_exit_reason = outcome === OUTCOME.NATIVE ? VMX_EXIT.EXTINT : reason
@@ -46,6 +45,10 @@ export function runVcpu(vcpu: Vcpu, irq: number): number {
     if (vcpu.vc_intr !== 0 && vcpu.vc_irqready !== 0) return vcpu.vc_exit_reason
     if (slice <= 0) return VM_EXIT_NONE
   }
+}
+
+function enter({ cpu, platform, sampler }: Vcpu, budget: number): number {
+  return sampler?.run(cpu, budget) ?? cpu.run(budget, platform.exact || budget < SHORT_RUN)
 }
 
 /** As in an interrupt request register, a vector is pending once. */

@@ -1,5 +1,6 @@
 import type { GuestMemory } from './memory.ts'
 import type { Platform, Processor } from './platform.ts'
+import { Sampler } from './sampler.ts'
 import { VCPU_STATE, type VcpuState, VEI_DIR_OUT, VMX_EXIT, type VmExitInout } from './vmmvar.ts'
 
 /** Power-on value of IA32_PAT: WB WT UC- UC, twice. */
@@ -11,6 +12,8 @@ export class Vcpu {
   readonly cpu: Processor
   readonly memory: GuestMemory
   readonly platform: Platform
+  /** Absent when nobody wants to know. */
+  readonly sampler: Sampler | undefined
 
   vc_state: VcpuState = VCPU_STATE.STOPPED
   /** A RUN is on the stack; with vc_state RUNNING alone, one failed to read vrp_exit. */
@@ -54,6 +57,7 @@ export class Vcpu {
     this.cpu = cpu
     this.memory = memory
     this.platform = platform
+    this.sampler = platform.onSample && new Sampler(platform.onSample)
   }
 
   /** vrp_irqready: an interrupt given to the next RUN will be taken, and none is held back. */

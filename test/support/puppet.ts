@@ -4,6 +4,7 @@
  */
 import type { CpuOptions } from '../../src/cpu/cpu.ts'
 import * as L from '../../src/cpu/layout.ts'
+import { type ProcessorStatistics, readCounters } from '../../src/cpu/statistics.ts'
 import type { Processor } from '../../src/vmm/platform.ts'
 
 /** What the guest "does" until it exits; returns the exit reason. */
@@ -54,6 +55,10 @@ export class Puppet implements Processor {
     this.writeU32(L.BUDGET, budget - spent)
     this.instructions += BigInt(spent)
     return step === undefined ? L.EXIT_BUDGET : step(this)
+  }
+
+  statistics(): ProcessorStatistics {
+    return { instructions: this.instructions, counters: readCounters((address) => this.readU64(address)) }
   }
 
   readU64(address: number): bigint {
@@ -121,8 +126,6 @@ export class Puppet implements Processor {
   written(host: number, length: number): void {
     this.log.push(`written ${host - this.#ramStart} ${length}`)
   }
-
-  readonly translatorStatistics = undefined
 
   dispose(): void {}
 

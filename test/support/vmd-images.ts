@@ -15,6 +15,8 @@ export interface Section {
   name: number
   type: number
   bytes: Uint8Array
+  flags?: number
+  link?: number
 }
 
 export interface ElfParts {
@@ -67,7 +69,8 @@ export function elf(parts: ElfParts): Uint8Array {
   sections.forEach((section, index) => {
     const at = shoff + index * shentsize
     put.list(at, 0, [section.name, section.type])
-    put.list(at + 8, 4, [0, 0, offsets[segments.length + index] ?? 0, section.bytes.length])
+    put.list(at + 8, 4, [section.flags ?? 0, 0, offsets[segments.length + index] ?? 0, section.bytes.length])
+    put.u32(at + 8 + 4 * word, section.link ?? 0)
   })
   for (const [offset, value] of Object.entries(parts.patch ?? {})) put.u16(Number(offset), value)
   return file

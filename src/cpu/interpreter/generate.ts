@@ -88,9 +88,7 @@ function runRegion(x: InterpreterBuilder): void {
   const outcome = x.callIndirect('regions', region, [], 'i32')
   x.if(x.compare('eq', outcome, x.i32(R.REGION_DECLINED)), () => x.site.next(header(R.HEADER_COPY)))
   const left = x.state32(L.BUDGET)
-  const statistics = x.let(
-    x.binary('add', x.binary('mul', region, x.i32(L.REGION_STATS_SIZE)), x.i32(L.REGION_STATS)),
-  )
+  const statistics = x.let(x.binary('add', x.binary('mul', region, x.i32(L.REGION_STATS_SIZE)), x.i32(L.REGION_STATS)))
   const spent = x.let(x.extendSigned(x.binary('sub', before, left)))
   count(x, statistics, spent)
   count(x, x.i32(L.COUNT_TRANSLATED), spent)

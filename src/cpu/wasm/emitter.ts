@@ -384,6 +384,11 @@ export class Emitter {
     this.statement(this.module.return(value?.take()))
   }
 
+  /** A constant that is dropped: something to be found in the text. */
+  mark(value: number): void {
+    this.statement(this.module.drop(this.i32(value).take()))
+  }
+
   unreachable(): void {
     this.statement(this.module.unreachable())
   }

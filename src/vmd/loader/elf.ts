@@ -38,8 +38,11 @@ export interface ProgramHeader {
 export interface SectionHeader {
   readonly sh_name: number
   readonly sh_type: number
+  /** The lower 32 bits. */
+  readonly sh_flags: number
   readonly sh_offset: number
   readonly sh_size: number
+  readonly sh_link: number
 }
 
 export interface Elf {
@@ -112,8 +115,10 @@ export function sectionHeaders({ bytes, class: elfClass, e_shoff, e_shnum, e_she
     return {
       sh_name: reader.u32(at),
       sh_type: reader.u32(at + 4),
+      sh_flags: reader.u32(at + 8),
       sh_offset: reader.size(at + 8 + 2 * word, `sh_offset of section ${index}`),
       sh_size: reader.size(at + 8 + 3 * word, `sh_size of section ${index}`),
+      sh_link: reader.u32(at + 8 + 4 * word),
     }
   })
 }

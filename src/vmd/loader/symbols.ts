@@ -47,7 +47,8 @@ function isNamed(names: Uint8Array, { sh_name }: SectionHeader, name: string): b
   return latin1(names.subarray(sh_name, sh_name + name.length + 1)) === `${name}\0`
 }
 
-function sectionBytes({ bytes }: Elf, sections: readonly SectionHeader[], index: number): Uint8Array {
+/** @throws LoaderError when the file ends before the section */
+export function sectionBytes({ bytes }: Elf, sections: readonly SectionHeader[], index: number): Uint8Array {
   const { sh_offset = 0, sh_size = 0 } = sections[index] ?? {}
   const end = sh_offset + sh_size
   if (end > bytes.length) {
