@@ -15,9 +15,17 @@ import { nameOf } from '../src/cpu/decoder/opcodes.ts'
 import { entryOf } from '../src/cpu/isa/index.ts'
 import type { BlockSource, RegionSource, Target, Terminator } from './source.ts'
 
+/** How far a region may grow. */
+export interface RegionLimits {
+  readonly blocks: number
+  readonly instructions: number
+}
+
 /** 256 blocks are what V8 compiles in 40 ms; its time grows faster than the number. */
-const MAX_BLOCKS = 256
-const MAX_INSTRUCTIONS = 1500
+export const LARGE: RegionLimits = { blocks: 256, instructions: 1500 }
+/** Where everything is translated, most of it runs once. */
+export const SMALL: RegionLimits = { blocks: 12, instructions: 80 }
+
 const MAX_BLOCK = 200
 /** Pages besides the head's. */
 export const MAX_PAGES = 6
@@ -73,6 +81,7 @@ export interface FoundRegion {
 export class RegionFinder {
   readonly #bytes: Uint8Array
   readonly #decoder: Decoder
+  readonly #limits: RegionLimits
   readonly #instruction = new Instruction()
   readonly #buffer = new Uint8Array(32)
   #surroundings!: Surroundings
@@ -88,9 +97,10 @@ export class RegionFinder {
   /** Where the block being decoded begins. */
   #start = 0
 
-  constructor(bytes: Uint8Array, decoder: Decoder) {
+  constructor(bytes: Uint8Array, decoder: Decoder, limits: RegionLimits) {
     this.#bytes = bytes
     this.#decoder = decoder
+    this.#limits = limits
   }
 
   /** The region around the code at `offset` in the head's page; undefined when nothing there can be translated. */
@@ -99,7 +109,7 @@ export class RegionFinder {
     const root: Context = { id: 0, depth: 0, callee: offset, parent: undefined, returns: [] }
     this.#pending.push({ offset, context: root })
     for (let next = this.#pending.shift(); next; next = this.#pending.shift()) {
-      if (this.#nodes.size >= MAX_BLOCKS || this.#instructions >= MAX_INSTRUCTIONS) break
+      if (this.#nodes.size >= this.#limits.blocks || this.#instructions >= this.#limits.instructions) break
       this.#grow(next.offset, next.context)
     }
     return this.#nodes.size === 0 ? undefined : this.#finish()

@@ -10,7 +10,7 @@ import type { Translator, TranslatorFactory, TranslatorHost } from '../src/cpu/t
 import { type DropReason, type Region, RegionCache } from './cache.ts'
 import type { TranslationObserver } from './observer.ts'
 import { IndirectProfile } from './profile.ts'
-import { type FoundRegion, MAX_PAGES, RegionFinder } from './region.ts'
+import { type FoundRegion, LARGE, MAX_PAGES, RegionFinder, SMALL } from './region.ts'
 import type { CompiledRegion, CompileOutcome, CompileService } from './service.ts'
 
 /** Samples that make a place hot. */
@@ -85,7 +85,7 @@ export class RegionTranslator implements Translator {
     this.#u32 = new Uint32Array(host.memory.buffer)
     this.#u16 = new Uint16Array(host.memory.buffer)
     this.#view = new DataView(host.memory.buffer)
-    this.#finder = new RegionFinder(host.bytes, new Decoder(64))
+    this.#finder = new RegionFinder(host.bytes, new Decoder(64), this.#eager ? SMALL : LARGE)
     this.#profile = new IndirectProfile(host.memory)
     this.#cache = new RegionCache(host, options.maxBytes ?? DEFAULT_MAX_BYTES, (...drop) => this.#dropped(...drop))
   }

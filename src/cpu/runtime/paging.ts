@@ -308,7 +308,9 @@ export function executableHost(page: u64): u32 {
   const context = currentContext()
   const entry = itlbEntry(context, page)
   if (load<u64>(entry) == page) return (page as u32) + load<u32>(entry, L.ITLB_ADDEND)
-  const found = isCanonical(page) ? probeExecute(page, context) : 0
+  // An exception that is still to be delivered must not be lost.
+  if (faulted() || !isCanonical(page)) return 0
+  const found = probeExecute(page, context)
   if (faulted()) clearFault()
   store<u32>(L.EXIT_REASON, L.EXIT_NONE)
   return found
