@@ -1,8 +1,8 @@
 /**
  * Where indirect jumps, calls and returns lead. A region that is left by one writes place and target into a ring
  * (L.INDIRECT_RING), which is read between runs. What came up becomes a target that the next translation compares with, and
- * a region that keeps being left for a place it does not know is translated anew: after 16 such exits first, then after
- * four times as many each time.
+ * a region that keeps being left for places that it was not told of is translated anew: after 16 such exits first, then
+ * after four times as many each time.
  */
 import * as L from '../src/cpu/layout.ts'
 
@@ -18,7 +18,9 @@ interface Site {
   readonly counts: Map<bigint, number>
   /** Regions that have the place, by the host address of their head. */
   readonly heads: Set<number>
-  /** Exits since the targets were last taken over. */
+  /** What the last translation was told. */
+  readonly known: Set<bigint>
+  /** Exits since to other places. */
   news: number
   threshold: number
 }
@@ -37,12 +39,12 @@ export class IndirectProfile {
   #site(site: number): Site {
     const known = this.#sites.get(site)
     if (known) return known
-    const fresh: Site = { counts: new Map(), heads: new Set(), news: 0, threshold: FIRST }
+    const fresh: Site = { counts: new Map(), heads: new Set(), known: new Set(), news: 0, threshold: FIRST }
     this.#sites.set(site, fresh)
     return fresh
   }
 
-  /** The region at `head` contains the place and knows what is known of it. */
+  /** The region at `head` contains the place. */
   uses(site: number, head: number): void {
     this.#site(site).heads.add(head)
   }
@@ -66,7 +68,7 @@ export class IndirectProfile {
     const known = site.counts.get(rip)
     if (known === undefined && site.counts.size >= MAX_TARGETS) return
     site.counts.set(rip, (known ?? 0) + 1)
-    if (++site.news < site.threshold) return
+    if (site.known.has(rip) || ++site.news < site.threshold) return
     site.news = 0
     site.threshold *= GROWTH
     for (const head of site.heads) ready.add(head)
@@ -74,15 +76,9 @@ export class IndirectProfile {
 
   /** Known targets as offsets from a page, the most frequent first. */
   targets(address: number, page: bigint): number[] {
-    const counts = this.#sites.get(address)?.counts ?? new Map<bigint, number>()
-    return [...counts]
-      .filter(([rip, count]) => count > 1 && rip - page < REACH && page - rip < REACH)
-      .sort(([, a], [, b]) => b - a)
-      .map(([rip]) => Number(rip - page))
-  }
-
-  /** Code has changed so much that nothing is known any more. */
-  forget(): void {
-    this.#sites.clear()
+    const { counts, known } = this.#site(address)
+    const targets = [...counts].filter(([rip, count]) => count > 1 && rip - page < REACH && page - rip < REACH)
+    for (const [rip] of targets) known.add(rip)
+    return targets.sort(([, a], [, b]) => b - a).map(([rip]) => Number(rip - page))
   }
 }
