@@ -88,7 +88,7 @@ test('programs loop, and run most of what they consist of', () => {
     assert.ok(contestant.memory.subarray(CODE, CODE + 0x8000).some((byte) => byte !== 0))
   }
   assert.ok(visited / instructions > 0.4, `${visited} of ${instructions} instructions were run`)
-  assert.ok(turns / instructions > 0.2, `${turns} of ${instructions} instructions were run more than 100 times`)
+  assert.ok(turns / instructions > 0.1, `${turns} of ${instructions} instructions were run more than 100 times`)
 })
 
 test.run()

@@ -40,7 +40,9 @@ export interface Manner {
   readonly tidy: boolean
   /** One piece in so many is one that costs much time. */
   readonly rareness: number
-  /** How rarely code is overwritten, as masks of a counter. */
+  /** Number of the list of such pieces. */
+  readonly theme: number
+  /** How rarely code is overwritten or mapped elsewhere, as masks of a counter. */
   readonly patchMasks: readonly number[]
 }
 
@@ -56,7 +58,7 @@ export interface Roles {
 const NEVER = /^(push|pop|pushf|popf|leave|movs|cmps|stos|lods|scas|loop|loope|loopne|jcxz|std|cld)(\.|$)/
 /** Their addresses or operands are what registers happen to hold. */
 const WILD = /^(xlat|div|idiv)$/
-export const ANY = encodingsOf(/./)
+export const ANY = encodingsOf(/./).filter(({ name }) => entryOf(name)?.ends === false && !NEVER.test(name))
 export const COMMON = encodingsOf(
   /^(add|or|adc|sbb|and|sub|xor|cmp|test|mov|lea|inc|dec|neg|not|imul\.[23]|movzx|movsx|movsxd|xchg|shl|shr|sar|rol|ror)$/,
 )

@@ -4,7 +4,7 @@
  */
 import { CONDITION, type Label, label, le32 } from './assembler.ts'
 import { addressed, type Context, FLAGS, RAX, RCX, RDX, RSP } from './context.ts'
-import { writePiece } from './pieces.ts'
+import { writePiece, writeThemePiece } from './pieces.ts'
 
 /** How often loops turn, by depth. */
 const TURNS = [
@@ -69,16 +69,24 @@ export class ControlWriter {
     this.#routines.forEach((routine, index) => {
       this.#callable = index + 1
       this.#length = Math.ceil(rest / this.#routines.length)
-      this.#gap()
+      if (this.#c.random.oneIn(2)) this.#gap()
       this.#routine(routine)
     })
   }
 
-  /** Code that begins close to a page's end, now and then. */
+  /** The program goes on in the next page, or at the end of this one. */
+  #elsewhere(): void {
+    const place = label()
+    this.#c.asm.jump(place)
+    this.#gap()
+    this.#c.asm.bind(place)
+    this.#block()
+  }
+
+  /** Room without code up to near a page's end. */
   #gap(): void {
     const { asm, random } = this.#c
-    if (random.oneIn(2)) return
-    const next = (asm.at | 4095) + 1 - random.below(40)
+    const next = (asm.at | 4095) + 1 - random.pick([0, random.below(40), random.below(200)])
     if (next > asm.at && next < asm.bytes.length - 4096) asm.at = next
   }
 
@@ -90,8 +98,9 @@ export class ControlWriter {
   #statement(depth: number): void {
     const { random } = this.#c
     this.#length--
-    const choice = random.below(16)
+    const choice = random.below(17)
     if (this.#length <= 0 || choice < 3) this.#block()
+    else if (choice === 16) this.#elsewhere()
     else if (choice < 6) this.#condition(depth)
     else if (choice < 10 && depth < TURNS.length) this.#loop(depth)
     else if (choice < 12) this.#table(depth)
@@ -207,6 +216,7 @@ export class ControlWriter {
   }
 
   #body(depth: number): void {
+    if (depth === 0) writeThemePiece(this.#c)
     this.#statements(depth + 1, depth === 0 ? 4 : 2)
   }
 

@@ -20,7 +20,7 @@ export type TranslatingEngine = Exclude<Engine, 'interpreter'>
 /** Instructions that a report shows, up to the first that ends differently. */
 const SHOWN = 40
 /** Time for making a failure smaller. */
-const SHRINKING_MS = 30_000
+const SHRINKING_MS = Number(process.env.DIFF_SHRINK_MS ?? 30_000)
 const NOP = 0x90
 
 interface Failure {

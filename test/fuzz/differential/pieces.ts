@@ -194,22 +194,29 @@ const patchable: Piece = (c) => {
   }
 }
 
-/** Overwrites a piece of the code, every so often. */
-const patch: Piece = (c) => {
-  const { random, asm } = c
+/** Every so often, by a counter. */
+function sometimes(c: Context, body: () => void): void {
   const over = label()
-  const mask = random.pick(c.manner.patchMasks)
+  const mask = c.random.pick(c.manner.patchMasks)
   const counter = c.counter()
   if (mask !== 0) {
     c.onCounter([0xff], 0, counter)
     c.onCounter([0xf7], 0, counter, le32(mask))
-    asm.jumpIf(CONDITION.ne, over)
+    c.asm.jumpIf(CONDITION.ne, over)
   }
-  const kind = random.pick<SiteKind>(['byte', 'byte', 'doubleword', 'condition'])
-  overwrite(c, kind)
-  if (random.oneIn(2)) patchable(c)
-  asm.bind(over)
+  body()
+  c.asm.bind(over)
 }
+
+/** Overwrites a piece of the code. */
+const patch: Piece = (c) => {
+  patchable(c)
+  sometimes(c, () => overwrite(c, c.random.pick<SiteKind>(['byte', 'byte', 'doubleword', 'condition'])))
+  if (c.random.oneIn(2)) patchable(c)
+}
+
+/** Shows the other version of a code page. */
+const flip: Piece = (c) => sometimes(c, () => c.op(0xcd, VECTOR_FLIP))
 
 function overwrite(c: Context, kind: SiteKind): void {
   const { random, asm } = c
@@ -243,7 +250,6 @@ const system: Piece = (c) => {
   const choices: (() => void)[] = [
     () => c.op(0xcd, VECTOR_NOTHING),
     () => c.op(0xcd, VECTOR_UNMAP),
-    () => c.op(0xcd, VECTOR_FLIP),
     () => c.op(0x0f, 0xa2),
     () => c.op(0x0f, 0x31),
     () => c.op(0xf4),
@@ -317,13 +323,25 @@ const PIECES: readonly (readonly [weight: number, piece: Piece])[] = [
   [6, shake],
   [2, division],
 ]
-const RARE: readonly Piece[] = [system, faults, patch]
+/** What a program may have in particular. */
+const THEMES: readonly (readonly Piece[])[] = [
+  [system, faults, patch, flip],
+  [patch, patch, patch, flip],
+  [patch, flip],
+  [system],
+  [faults],
+]
+export const THEME_COUNT = THEMES.length
 
 const WEIGHT = PIECES.reduce((sum, [weight]) => sum + weight, 0)
 
+export function writeThemePiece(c: Context): void {
+  c.random.pick(THEMES[c.manner.theme] as readonly Piece[])(c)
+}
+
 export function writePiece(c: Context): void {
   if (c.random.oneIn(c.manner.rareness)) {
-    c.random.pick(RARE)(c)
+    writeThemePiece(c)
     return
   }
   let choice = c.random.below(WEIGHT)

@@ -18,7 +18,7 @@ import {
   STACK_SIZE,
   SYSTEM,
 } from './layout.ts'
-import { shake, writeSites } from './pieces.ts'
+import { shake, THEME_COUNT, writeSites } from './pieces.ts'
 
 /** A place that the host may overwrite: guest-physical address, and what may be written there. */
 export interface HostSite {
@@ -50,11 +50,11 @@ const STACK_BASES = [0x30000000n, 0x7ffe00000000n, 0xffff880000000000n]
 const SIZES = [
   { statements: 5, routines: 0 },
   { statements: 8, routines: 1 },
-  { statements: 16, routines: 2 },
+  { statements: 12, routines: 2 },
   { statements: 40, routines: 5 },
 ] as const
 
-const PATCH_MASKS = [[63, 255], [255, 1023], [1023], [0, 7, 63]] as const
+const PATCH_MASKS = [[63, 255], [31, 255], [255], [0, 7, 63]] as const
 
 function overlap(a: bigint, size: number, b: bigint, other: number): boolean {
   return a < b + BigInt(other) && b < a + BigInt(size)
@@ -81,7 +81,8 @@ function rolesOf(random: Random): Roles {
 function mannerOf(random: Random, small: boolean): Manner {
   return {
     tidy: !random.oneIn(4),
-    rareness: random.pick([12, 40, 200, 1000]),
+    rareness: random.pick([6, 12, 40, 200]),
+    theme: random.below(THEME_COUNT),
     patchMasks: random.pick(small ? PATCH_MASKS.slice(0, 3) : PATCH_MASKS),
   }
 }
@@ -146,14 +147,14 @@ export function makeProgram(seed: number, small: boolean): Program {
   const placement = placed(random)
   const code = new Assembler(placement.codeBase, CODE_SIZE)
   const c = new Context(random, code, placement, rolesOf(random), mannerOf(random, small))
-  writeCode(c, random.pick(small ? SIZES.slice(0, 2) : SIZES))
+  writeCode(c, random.pick(small ? SIZES.slice(0, 3) : SIZES))
   const sites = c.sites.map(({ place, kind }): HostSite => {
     return { gpa: CODE + place.at, bytes: kind === 'doubleword' ? 4 : 1, flip: kind === 'condition' }
   })
   const image = new Image()
   image.mapAll(random, placement, c.manner.tidy)
   image.fillData(random)
-  const page = Math.floor((random.pick(sites).gpa - CODE) / 4096)
+  const page = overlayPage(random, sites)
   const kernel = writeKernel({ overlay: overlayOf(placement, page), reload: random.oneIn(2) })
   image.putCode(kernel, code.bytes, otherVersion(random, code, page, sites), code.lengths)
   image.describe(random, kernel)
@@ -161,6 +162,13 @@ export function makeProgram(seed: number, small: boolean): Program {
   putKernelData(image, placement, outer)
   const lstar = BigInt.asUintN(64, SYSTEM + BigInt(HANDLERS + kernel.syscall))
   return { code, image, start: startOf(random, c, outer, lstar), sites }
+}
+
+/** The code page that has another version: one with something that may be overwritten, and not the first if it can be. */
+function overlayPage(random: Random, sites: readonly HostSite[]): number {
+  const pages = sites.map(({ gpa }) => Math.floor((gpa - CODE) / 4096))
+  const others = pages.filter((page) => page !== pages[0])
+  return random.pick(others.length > 0 ? others : pages)
 }
 
 function overlayOf({ codeBase }: Placement, page: number): KernelOptions['overlay'] {

@@ -89,6 +89,7 @@ class ScheduleWriter {
       case 2:
         return this.#interrupt()
       case 3:
+      case 6:
         return this.#overwrite()
       case 4:
         return this.#protect()
@@ -104,7 +105,7 @@ class ScheduleWriter {
     const random = this.#random
     const site = random.pick(this.#program.sites)
     if (site.flip) return { kind: 'flip', gpa: site.gpa }
-    if (random.oneIn(2)) return { kind: 'write', gpa: site.gpa, bytes: random.bytes(site.bytes) }
+    if (!random.oneIn(3)) return { kind: 'write', gpa: site.gpa, bytes: random.bytes(site.bytes) }
     const gpa = (PROGRAM_PAGES.last - random.below(16)) * 4096 + random.below(4088)
     return { kind: 'write', gpa, bytes: little(random.u64(), 8) }
   }
