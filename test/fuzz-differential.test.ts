@@ -6,7 +6,7 @@
  *
  * DIFF_ENGINE takes one engine only: `translator` (everything translated at first sight) or `both` (what is hot). A failure
  * names its seed, and DIFF_SEED with that seed and DIFF_PROGRAMS=1 plays it again: what happens follows from the seed, not
- * from the time it takes.
+ * from the time it takes. DIFF_SHRINK_MS says for how long a failure is made smaller; 0 shows it as it is.
  */
 import { spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'

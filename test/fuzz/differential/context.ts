@@ -65,6 +65,7 @@ export const COMMON = encodingsOf(
 export const FLAGS = encodingsOf(
   /^(adc|sbb|rcl|rcr|adcx|adox|inc|dec|lahf|sahf|stc|clc|cmc|set.*|cmov.*|bt|add|sub|cmp)$/,
 )
+export const CONDITIONAL = encodingsOf(/^(bsf|bsr|tzcnt|lzcnt|cmpxchg|cmov.*|lar|lsl)$/)
 export const SHIFTS = encodingsOf(/^(sh[lr]|sar|ro[lr]|rc[lr]|sh[lr]d)$/)
 export const LOCKED = encodingsOf(/^(xadd|cmpxchg|cmpxchg8b|cmpxchg16b|xchg|add|or|sbb|inc|neg|bts|btr|btc)$/)
 
@@ -202,8 +203,7 @@ export class Context {
       case 2:
         return addressed(field, -1, roles.index, random.below(4), LOW_DATA + random.below(LOW_OPERANDS / 2))
       case 3:
-        if (this.frame >= 16) return addressed(field, RSP, -1, 0, random.below(this.frame - 8))
-        break
+        return this.#onStack(field)
       case 4:
         return this.#throughSegment(field, small())
       case 5:
@@ -213,6 +213,13 @@ export class Context {
         if (!this.manner.tidy && random.oneIn(4)) return addressed(field, this.scratch(), -1, 0, small())
     }
     return addressed(field, random.pick(roles.pointers), -1, 0, small())
+  }
+
+  /** In the frame, or below RSP, where nothing is kept that matters. */
+  #onStack(field: number): MemoryOperand {
+    const { random } = this
+    const inFrame = this.frame >= 16 && random.oneIn(2)
+    return addressed(field, RSP, -1, 0, inFrame ? random.below(this.frame - 8) : -8 - random.below(0x100))
   }
 
   #throughSegment(field: number, displacement: number): MemoryOperand {

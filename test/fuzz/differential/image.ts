@@ -19,7 +19,6 @@ import {
   MEMORY_SIZE,
   MENDABLE,
   NEAR_DATA,
-  OVERLAY,
   PML4,
   RECURSIVE_SLOT,
   STACK,
@@ -40,11 +39,31 @@ const ADDRESS = 0x000ffffffffff000n
 /** A guest-physical address that nothing backs. */
 const NOWHERE = 0x100000
 
+/** Pages are scattered, so that what follows in linear memory does not follow in RAM: a permutation of page numbers. */
+export interface Scattering {
+  readonly factor: number
+  readonly mask: number
+}
+
+/** Guest-physical offset of a page's byte among 2^n pages. */
+export function scattered(offset: number, size: number, { factor, mask }: Scattering): number {
+  const pages = size / 4096
+  const page = Math.floor(offset / 4096)
+  return (((page * factor) ^ mask) & (pages - 1)) * 4096 + (offset & 4095)
+}
+
 export interface Placement {
+  readonly codePages: Scattering
   readonly codeBase: bigint
   readonly dataBase: bigint
   readonly stackBase: bigint
   readonly ring: 0 | 3
+}
+
+const TOGETHER: Scattering = { factor: 1, mask: 0 }
+
+export function scatteringOf(random: Random): Scattering {
+  return { factor: random.pick([1, 3, 5, 7]), mask: random.below(16) }
 }
 
 export class Image {
@@ -76,32 +95,34 @@ export class Image {
     return table + Number((linear >> 12n) & 511n) * 8
   }
 
-  map(linear: bigint, gpa: number, size: number, rights: (page: number) => bigint): void {
+  map(linear: bigint, gpa: number, size: number, rights: () => bigint, scattering = TOGETHER): void {
     for (let at = 0; at < size; at += 4096) {
       const entry = this.entryOf(BigInt.asUintN(64, linear + BigInt(at)))
-      const flags = rights(at / 4096)
-      this.put64(entry, BigInt((flags & NOWHERE_FLAG) !== 0n ? NOWHERE + at : gpa + at) | (flags & ~NOWHERE_FLAG))
+      const flags = rights()
+      const page = (flags & NOWHERE_FLAG) !== 0n ? NOWHERE + at : gpa + scattered(at, size, scattering)
+      this.put64(entry, BigInt(page) | (flags & ~NOWHERE_FLAG))
     }
   }
 
-  /** `kernel` and the code, with the lengths of its instructions. */
-  putCode(kernel: Kernel, code: Uint8Array, overlay: Uint8Array, lengths: Uint8Array): void {
-    this.bytes.set(kernel.bytes, HANDLERS)
-    this.bytes.set(code, CODE)
+  /** The code, with the lengths of its instructions. */
+  putCode(code: Uint8Array, lengths: Uint8Array, scattering: Scattering): void {
+    for (let at = 0; at < CODE_SIZE; at += 4096) {
+      this.bytes.set(code.subarray(at, at + 4096), CODE + scattered(at, CODE_SIZE, scattering))
+    }
     this.bytes.set(lengths, LENGTHS)
-    this.bytes.set(overlay, OVERLAY)
   }
 
-  mapAll(random: Random, { codeBase, dataBase, stackBase, ring }: Placement, tidy: boolean): void {
+  mapAll(random: Random, { codeBase, codePages, dataBase, stackBase, ring }: Placement, tidy: boolean): void {
     const user = ring === 3 ? US : 0n
     const full = P | RW | A | D | user
     this.put64(PML4 + RECURSIVE_SLOT * 8, BigInt(PML4) | P | RW | A | D)
     this.map(SYSTEM, 0, TABLES, () => P | RW | G | (random.oneIn(4) ? 0n : A | D))
     // Accessed from the start: a translator may look at code that is never run.
-    this.map(codeBase, CODE, CODE_SIZE, () => full)
-    this.map(codeBase + BigInt(NEAR_DATA), DATA, DATA_SIZE, () => dataRights(random, user, tidy))
-    this.map(codeBase + BigInt(CODE_ALIAS), CODE, CODE_SIZE, () => full)
-    this.map(dataBase, DATA, DATA_SIZE, () => dataRights(random, user, tidy))
+    this.map(codeBase, CODE, CODE_SIZE, () => full, codePages)
+    const dataPage = (): bigint => dataRights(random, user, tidy)
+    this.map(codeBase + BigInt(NEAR_DATA), DATA, DATA_SIZE, dataPage, scatteringOf(random))
+    this.map(codeBase + BigInt(CODE_ALIAS), CODE, CODE_SIZE, () => full, codePages)
+    this.map(dataBase, DATA, DATA_SIZE, dataPage, scatteringOf(random))
     // Ring 0 takes its exceptions on the same stack, which must be there.
     this.map(stackBase, STACK, STACK_SIZE, () => (ring === 3 && random.oneIn(3) ? A | MENDABLE | user : full))
     this.map(BigInt(LOW_DATA), LOW_DATA, 0x4000, () => full)
@@ -114,12 +135,13 @@ export class Image {
       [STACK, STACK_SIZE],
     ] as const) {
       for (let at = start; at < start + size; at += 4) {
-        this.#view.setUint32(at, random.oneIn(3) ? random.below(256) : random.u32(), true)
+        this.#view.setUint32(at, random.pick([0, random.below(256), random.u32(), random.u32()]), true)
       }
     }
   }
 
   describe(random: Random, kernel: Kernel): void {
+    this.bytes.set(kernel.bytes, HANDLERS)
     for (const [index, entry] of GDT_ENTRIES.entries()) this.put64(GDT + index * 8, entry)
     this.put64(TSS + 4, SYSTEM + BigInt(KERNEL_STACK))
     this.put64(TSS + 36, SYSTEM + BigInt(DOUBLE_FAULT_STACK))

@@ -11,8 +11,8 @@ import { type Engine, translatorOf } from '../../../src/node/engines.ts'
 import { Random } from '../random.ts'
 import { Contestant, Duel, type Step } from './duel.ts'
 import { Image } from './image.ts'
-import { CODE, LENGTHS } from './layout.ts'
-import { makeProgram, type Program } from './program.ts'
+import { LENGTHS } from './layout.ts'
+import { codeAt, makeProgram, type Program } from './program.ts'
 import { EAGER, makeSchedule, TIERED } from './schedule.ts'
 
 export type TranslatingEngine = Exclude<Engine, 'interpreter'>
@@ -158,7 +158,7 @@ class Inquest {
 function withoutInstructions(program: Program, chosen: readonly { at: number; length: number }[]): Program {
   const bytes = program.image.bytes.slice()
   for (const { at, length } of chosen) {
-    bytes.fill(NOP, CODE + at, CODE + at + length)
+    for (let byte = at; byte < at + length; byte++) bytes[codeAt(program.placement, byte)] = NOP
     bytes.fill(1, LENGTHS + at, LENGTHS + at + length)
   }
   return { ...program, image: new Image(bytes) }

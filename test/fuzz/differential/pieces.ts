@@ -2,7 +2,9 @@
 import { CONDITION, label, le32, little } from './assembler.ts'
 import {
   ANY,
+  addressed,
   COMMON,
+  CONDITIONAL,
   type Context,
   FLAGS,
   LOCKED,
@@ -12,6 +14,7 @@ import {
   RDI,
   RDX,
   RSI,
+  RSP,
   SHIFTS,
   type SiteKind,
 } from './context.ts'
@@ -44,6 +47,13 @@ const common: Piece = (c) => several(c, 3, () => c.instruction(COMMON))
 const any: Piece = (c) => c.instruction(ANY)
 const flags: Piece = (c) => several(c, 5, () => c.instruction(FLAGS))
 const locked: Piece = (c) => c.instruction(LOCKED)
+
+/** Writes that depend on something, of a register that is zero more often than others. */
+const conditional: Piece = (c) => {
+  const register = c.scratch()
+  c.pair([0x31], register, register, false)
+  several(c, 3, () => c.instruction(CONDITIONAL))
+}
 
 /** Shifts by CL, with counts of zero and of the operand size. */
 const shifts: Piece = (c) => {
@@ -109,7 +119,9 @@ const stack: Piece = (c) => {
   random.pick(pushes)()
   if (random.oneIn(2)) c.instruction(COMMON)
   if (random.oneIn(3)) {
-    const { rex, bytes, prefixes = [] } = c.memory(0)
+    // POP computes an address with RSP already moved.
+    const place = random.oneIn(3) ? addressed(0, RSP, -1, 0, random.pick([-8, -16, -24])) : c.memory(0)
+    const { rex, bytes, prefixes = [] } = place
     c.op(...prefixes, ...(rex ? [0x40 | rex] : []), 0x8f, ...bytes)
   } else c.withRegister(c.scratch(), false, [], 0x58)
 }
@@ -322,6 +334,7 @@ const PIECES: readonly (readonly [weight: number, piece: Piece])[] = [
   [3, patchable],
   [6, shake],
   [2, division],
+  [3, conditional],
 ]
 /** What a program may have in particular. */
 const THEMES: readonly (readonly Piece[])[] = [

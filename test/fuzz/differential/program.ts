@@ -3,7 +3,7 @@ import { Random } from '../random.ts'
 import { Assembler, le32, little } from './assembler.ts'
 import { Context, type Manner, RAX, RDX, type Roles, RSP } from './context.ts'
 import { ControlWriter } from './control.ts'
-import { Image, type Placement, type Start } from './image.ts'
+import { Image, type Placement, type Start, scattered, scatteringOf } from './image.ts'
 import { type KernelOptions, writeKernel } from './kernel.ts'
 import {
   CODE,
@@ -22,12 +22,20 @@ import { shake, THEME_COUNT, writeSites } from './pieces.ts'
 
 /** A place that the host may overwrite: guest-physical address, and what may be written there. */
 export interface HostSite {
+  /** Its distance from the beginning of the code. */
+  readonly at: number
   readonly gpa: number
   readonly bytes: 1 | 4
   readonly flip: boolean
 }
 
+/** Guest-physical address of a byte of the code. */
+export function codeAt({ codePages }: Placement, at: number): number {
+  return CODE + scattered(at, CODE_SIZE, codePages)
+}
+
 export interface Program {
+  readonly placement: Placement
   readonly code: Assembler
   readonly image: Image
   readonly start: Start
@@ -65,6 +73,7 @@ function placed(random: Random): Placement {
   const free = DATA_BASES.filter((base) => !overlap(base, DATA_SIZE, codeBase, CODE_WINDOW))
   return {
     codeBase,
+    codePages: scatteringOf(random),
     dataBase: random.pick(free),
     stackBase: random.pick(STACK_BASES),
     ring: random.oneIn(2) ? 3 : 0,
@@ -114,8 +123,8 @@ function stackTop({ stackBase }: Placement): bigint {
 /** Another version of a code page: the pieces that may be overwritten are different ones. */
 function otherVersion(random: Random, code: Assembler, page: number, sites: readonly HostSite[]): Uint8Array {
   const bytes = code.bytes.slice(page * 4096, page * 4096 + 4096)
-  for (const { gpa, bytes: length, flip } of sites) {
-    const at = gpa - CODE - page * 4096
+  for (const { at: place, bytes: length, flip } of sites) {
+    const at = place - page * 4096
     for (let i = Math.max(at, 0); i < Math.min(at + length, 4096); i++) {
       bytes[i] = flip ? (bytes[i] as number) ^ 1 : random.below(256)
     }
@@ -149,34 +158,36 @@ export function makeProgram(seed: number, small: boolean): Program {
   const c = new Context(random, code, placement, rolesOf(random), mannerOf(random, small))
   writeCode(c, random.pick(small ? SIZES.slice(0, 3) : SIZES))
   const sites = c.sites.map(({ place, kind }): HostSite => {
-    return { gpa: CODE + place.at, bytes: kind === 'doubleword' ? 4 : 1, flip: kind === 'condition' }
+    const bytes = kind === 'doubleword' && (place.at & 4095) <= 4092 ? 4 : 1
+    return { at: place.at, gpa: codeAt(placement, place.at), bytes, flip: kind === 'condition' }
   })
   const image = new Image()
   image.mapAll(random, placement, c.manner.tidy)
   image.fillData(random)
   const page = overlayPage(random, sites)
   const kernel = writeKernel({ overlay: overlayOf(placement, page), reload: random.oneIn(2) })
-  image.putCode(kernel, code.bytes, otherVersion(random, code, page, sites), code.lengths)
+  image.putCode(code.bytes, code.lengths, placement.codePages)
+  image.bytes.set(otherVersion(random, code, page, sites), OVERLAY)
   image.describe(random, kernel)
   const outer = code.base + BigInt(code.lengths.findIndex((length) => length > 0))
   putKernelData(image, placement, outer)
   const lstar = BigInt.asUintN(64, SYSTEM + BigInt(HANDLERS + kernel.syscall))
-  return { code, image, start: startOf(random, c, outer, lstar), sites }
+  return { placement, code, image, start: startOf(random, c, outer, lstar), sites }
 }
 
 /** The code page that has another version: one with something that may be overwritten, and not the first if it can be. */
 function overlayPage(random: Random, sites: readonly HostSite[]): number {
-  const pages = sites.map(({ gpa }) => Math.floor((gpa - CODE) / 4096))
+  const pages = sites.map(({ at }) => Math.floor(at / 4096))
   const others = pages.filter((page) => page !== pages[0])
   return random.pick(others.length > 0 ? others : pages)
 }
 
-function overlayOf({ codeBase }: Placement, page: number): KernelOptions['overlay'] {
-  const linear = BigInt.asUintN(64, codeBase + BigInt(page * 4096))
+function overlayOf(placement: Placement, page: number): KernelOptions['overlay'] {
+  const linear = BigInt.asUintN(64, placement.codeBase + BigInt(page * 4096))
   return {
     linear,
     entry: RECURSIVE + ((linear >> 9n) & 0x7ffffffff8n),
-    difference: BigInt((CODE + page * 4096) ^ OVERLAY),
+    difference: BigInt(codeAt(placement, page * 4096) ^ OVERLAY),
   }
 }
 

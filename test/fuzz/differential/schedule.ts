@@ -4,7 +4,7 @@ import type { Random } from '../random.ts'
 import { little } from './assembler.ts'
 import type { Action, Step } from './duel.ts'
 import { FIRST_INTERRUPT } from './kernel.ts'
-import { PROGRAM_PAGES, type Program } from './program.ts'
+import { codeAt, PROGRAM_PAGES, type Program } from './program.ts'
 
 /** What a translator needs to find something worth translating, and how much of everything there is to be. */
 export interface Pace {
@@ -64,8 +64,7 @@ class ScheduleWriter {
   }
 
   #interrupt(): Action {
-    const { oneIn } = { oneIn: (n: number) => this.#random.oneIn(n) }
-    return { kind: 'interrupt', vector: FIRST_INTERRUPT + this.#random.below(16), window: oneIn(4) }
+    return { kind: 'interrupt', vector: FIRST_INTERRUPT + this.#random.below(16), window: this.#random.oneIn(4) }
   }
 
   /** An interrupt after every number of instructions in a range: each boundary of a loop gets one. */
@@ -112,9 +111,9 @@ class ScheduleWriter {
 
   #protect(): Action {
     const random = this.#random
-    const page = PROGRAM_PAGES.first + random.below(PROGRAM_PAGES.last + 1 - PROGRAM_PAGES.first)
-    const code = PROGRAM_PAGES.first + random.below(3)
-    return { kind: 'protect', gpa: (random.oneIn(2) ? page : code) * 4096, denied: random.pick(RIGHTS) }
+    const page = (PROGRAM_PAGES.first + random.below(PROGRAM_PAGES.last + 1 - PROGRAM_PAGES.first)) * 4096
+    const code = codeAt(this.#program.placement, random.below(3) * 4096)
+    return { kind: 'protect', gpa: random.oneIn(2) ? page : code, denied: random.pick(RIGHTS) }
   }
 }
 
