@@ -23,8 +23,8 @@ const SECONDS = Number(process.env.DIFF_SECONDS ?? 4)
 const SEED = Number(process.env.DIFF_SEED ?? 1)
 const PROGRAMS = Number(process.env.DIFF_PROGRAMS ?? Number.POSITIVE_INFINITY)
 const ENGINES = (process.env.DIFF_ENGINE ?? 'translator,both').split(',') as TranslatingEngine[]
-/** A match takes a second, making a failure smaller half a minute. Without a new one for this long, a run does not return. */
-const HANG_MS = 120_000
+/** A program takes a second. Without a new one for this long, a run does not return. */
+const HANG_MS = 60_000
 
 interface Totals {
   readonly programs: number

@@ -1,7 +1,7 @@
 /**
  * `child.ts ENGINE SEED SECONDS PROGRAMS`: matches with the seeds SEED, SEED + 1... until the time is over or so many are
  * played, in a process of their own, so that a run that never returns can be noticed and ended from outside. Prints a line
- * with the seed before each, and the totals at the end; a report goes to stderr.
+ * with the seed before each (more of them while it looks into a failure), and the totals at the end; a report goes to stderr.
  */
 import { writeSync } from 'node:fs'
 import { playMatch, type TranslatingEngine } from './match.ts'
@@ -12,8 +12,9 @@ const started = performance.now()
 const totals = { programs: 0, instructions: 0 }
 for (let next = seed; totals.programs < programs && performance.now() - started < seconds * 1000; next++) {
   // Written at once: a line in a buffer would be lost with a process that hangs.
-  writeSync(1, `${next}\n`)
-  const { instructions, report } = playMatch(next, engine as TranslatingEngine)
+  const alive = (): unknown => writeSync(1, `${next}\n`)
+  alive()
+  const { instructions, report } = playMatch(next, engine as TranslatingEngine, alive)
   totals.programs++
   totals.instructions += instructions
   if (report !== undefined) {

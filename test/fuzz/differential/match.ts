@@ -17,8 +17,8 @@ import { EAGER, makeSchedule, TIERED } from './schedule.ts'
 
 export type TranslatingEngine = Exclude<Engine, 'interpreter'>
 
-/** Instructions that a report shows, up to the first that ends differently. */
-const SHOWN = 40
+/** Instructions that a report shows; what differs may have begun as far back as a region is long. */
+const SHOWN = 100
 /** Time for making a failure smaller. */
 const SHRINKING_MS = Number(process.env.DIFF_SHRINK_MS ?? 30_000)
 const NOP = 0x90
@@ -46,13 +46,14 @@ function play(program: Program, steps: readonly Step[], engine: TranslatingEngin
   return { steps, problems: [], instructions: Number(duel.left.cpu.instructions) }
 }
 
-export function playMatch(seed: number, engine: TranslatingEngine): MatchOutcome {
+/** `alive` is called whenever a program has been played; looking into a failure plays many. */
+export function playMatch(seed: number, engine: TranslatingEngine, alive: () => void): MatchOutcome {
   const eager = engine === 'translator'
   const program = makeProgram(seed, eager)
   const steps = makeSchedule(new Random(~seed), program, eager ? EAGER : TIERED)
   const { instructions, ...failure } = play(program, steps, engine)
   if (failure.problems.length === 0) return { instructions, report: undefined }
-  return { instructions, report: new Inquest(seed, engine, program, failure).report() }
+  return { instructions, report: new Inquest(seed, engine, program, failure, alive).report() }
 }
 
 class Inquest {
@@ -61,9 +62,11 @@ class Inquest {
   #program: Program
   readonly #first: Failure
   #failure: Failure
-  readonly #deadline = performance.now() + SHRINKING_MS
+  readonly #alive: () => void
+  #deadline = 0
 
-  constructor(seed: number, engine: TranslatingEngine, program: Program, failure: Failure) {
+  constructor(seed: number, engine: TranslatingEngine, program: Program, failure: Failure, alive: () => void) {
+    this.#alive = alive
     this.#seed = seed
     this.#engine = engine
     this.#program = program
@@ -77,7 +80,10 @@ class Inquest {
       `seed ${this.#seed}, engine ${this.#engine}: step ${steps.length - 1}, ${this.#describe(steps.at(-1))}`,
     ]
     lines.push(...problems, ...this.#trace())
+    if (SHRINKING_MS === 0) return lines.join('\n  ')
+    this.#deadline = performance.now() + SHRINKING_MS / 2
     this.#dropSteps()
+    this.#deadline = performance.now() + SHRINKING_MS / 2
     this.#dropInstructions()
     lines.push(`made smaller: ${this.#failure.steps.map((step) => this.#describe(step)).join('; ')}`)
     lines.push(...this.#failure.problems, ...this.#trace())
@@ -91,10 +97,16 @@ class Inquest {
     return `${step?.slice} instructions, then ${text}`
   }
 
+  #play(program: Program, steps: readonly Step[]): Failure {
+    this.#alive()
+    const { instructions: _, ...failure } = play(program, steps, this.#engine)
+    return failure
+  }
+
   /** Plays again; keeps the program and the steps when they still fail. */
   #try(program: Program, steps: readonly Step[]): boolean {
     if (performance.now() > this.#deadline) return false
-    const { instructions: _, ...failure } = play(program, steps, this.#engine)
+    const failure = this.#play(program, steps)
     if (failure.problems.length === 0) return false
     this.#program = program
     this.#failure = failure
@@ -128,7 +140,7 @@ class Inquest {
     const { slice } = this.#failure.steps.at(-1) as Step
     const fails = (length: number): boolean => {
       const steps = [...before, { slice: length, action: { kind: 'nothing' } } as const]
-      return play(this.#program, steps, this.#engine).problems.length > 0
+      return this.#play(this.#program, steps).problems.length > 0
     }
     if (!fails(slice)) return undefined
     let good = 0
@@ -149,7 +161,7 @@ class Inquest {
     const alone = new Follower(this.#program)
     for (const step of before) alone.step(step)
     alone.run(Math.max(0, length - SHOWN))
-    const lines = Array.from({ length: Math.min(length, SHOWN) }, () => alone.show())
+    const lines = Array.from({ length: Math.min(length, SHOWN) }, () => alone.show()).filter((line) => line !== '')
     const where = least === undefined ? 'whole, but not in part' : `with ${least} instructions of it`
     return [`the last step fails ${where}; the interpreter's way:`, ...lines.map((line) => `  ${line}`)]
   }
@@ -187,11 +199,15 @@ class Follower {
     while (cpu.instructions < end && this.#contestant.settle(cpu.run(Number(end - cpu.instructions), true)));
   }
 
-  /** Runs an instruction, and tells which it was. */
+  /** Runs an instruction, and tells which it was unless it is a NOP. */
   show(): string {
     const { cpu } = this.#contestant
     const rip = cpu.readU64(L.RIP)
     const text = this.#disassembled(rip)
+    if (text === 'nop') {
+      this.run(1)
+      return ''
+    }
     const registers = Array.from({ length: 16 }, (_, n) => cpu.readU64(L.GPR + n * 8))
     this.run(1)
     const changed = registers
