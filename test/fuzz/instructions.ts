@@ -18,6 +18,23 @@ const RM = [Addressing.gprRm, Addressing.memory, Addressing.mmxRm, Addressing.xm
 const decoder = new Decoder(64)
 const decoded = new Instruction()
 
+/** A memory operand: prefixes, REX.X and REX.B, and what follows the opcode. */
+export interface MemoryOperand {
+  readonly prefixes?: readonly number[]
+  readonly rex: number
+  readonly bytes: readonly number[]
+}
+
+/** What a program wants its instructions to be like. */
+export interface Shape {
+  /** Lines of the table to draw from. */
+  readonly encodings?: readonly EncodingNotation[]
+  /** A memory operand; `field` is ModRM.reg in its place. */
+  memory(random: Random, field: number): MemoryOperand
+  /** Whether an instruction fits in; one that does not is made anew. */
+  accepts(instruction: Instruction): boolean
+}
+
 /** Lines of the table whose instructions the processor has, and the others. */
 const [KNOWN, UNKNOWN] = split(ENCODINGS.filter(({ flags }) => (flags & EncodingFlag.i64) === 0))
 
@@ -69,8 +86,8 @@ function vex({ constraints, map, opcode, flags }: EncodingNotation, rex: number)
   return [0xc4, ((~rex & 7) << 5) | (map - 4), payload, opcode]
 }
 
-/** A memory operand: ModRM, SIB and displacement. Base registers are those that `machine.ts` lets point somewhere. */
-function memory(random: Random, field: number): number[] {
+/** ModRM, SIB and displacement. Base registers are those that `machine.ts` lets point somewhere. */
+function anywhere(random: Random, field: number): number[] {
   const small = (): number[] => [random.pick([0, 1, 4, 8, 0x10, 0xf8, 0xff, 0x7f, 0x80])]
   const page = (): number[] => [random.below(256), random.below(0x80) | 0, random.oneIn(4) ? random.below(8) : 0, 0]
   switch (random.below(8)) {
@@ -87,13 +104,21 @@ function memory(random: Random, field: number): number[] {
   }
 }
 
-function modrm(random: Random, encoding: EncodingNotation): number[] {
+/** Accesses anywhere, and instructions of all kinds. */
+const WILD: Shape = {
+  memory: (random, field) => ({ rex: 0, bytes: anywhere(random, field) }),
+  accepts: () => true,
+}
+
+function modrm(random: Random, encoding: EncodingNotation, shape: Shape): MemoryOperand {
   const { constraints, flags } = encoding
   const field = reg(encoding, random.below(8))
   const registerForm = (constraints.mod & 2) !== 0 && ((constraints.mod & 1) === 0 || random.oneIn(2))
-  if (!registerForm && (flags & EncodingFlag.anymod) === 0) return memory(random, field)
+  if (!registerForm && (flags & EncodingFlag.anymod) === 0) return shape.memory(random, field)
   const values = [0, 1, 2, 3, 4, 5, 6, 7].filter((value) => (constraints.rm >> value) & 1)
-  return [0xc0 | field | random.pick(values)]
+  // REX.B only where no base register can be meant by it.
+  const rex = shape === WILD ? 0 : random.below(2)
+  return { rex, bytes: [0xc0 | field | random.pick(values)] }
 }
 
 /** Immediate bytes; branches stay near, most of the time. */
@@ -119,23 +144,31 @@ function prefixes(random: Random, encoding: EncodingNotation): number[] {
 }
 
 /** One instruction. The table's lines are drawn evenly, so rare instructions are as frequent as common ones. */
-export function randomInstruction(random: Random): number[] {
+export function randomInstruction(random: Random, shape: Shape = WILD): number[] {
   for (;;) {
-    const encoding = random.pick(random.oneIn(16) ? UNKNOWN : KNOWN)
+    const encoding = random.pick(shape.encodings ?? (random.oneIn(16) ? UNKNOWN : KNOWN))
     const hasRm = encoding.operands.some(({ addressing }) => RM.includes(addressing))
-    // REX.B only where it does not take the base register away from the ones that point somewhere.
-    const rex = random.oneIn(3)
+    // REX.X and REX.B, where they belong to a memory operand, are chosen with it.
+    const own = random.oneIn(3)
       ? 0
       : 0x40 | (random.below(2) << 3) | (random.below(2) << 2) | (hasRm ? 0 : random.below(2))
+    const before = prefixes(random, encoding)
+    const operand = modrm(random, encoding, shape)
+    const rex = hasRm && operand.rex !== 0 ? 0x40 | own | operand.rex : own
     const bytes = assemble(
       encoding,
-      prefixes(random, encoding),
+      hasRm ? [...before, ...(operand.prefixes ?? [])] : before,
       (encoding.flags & EncodingFlag.vex) !== 0 ? (rex & 15) | (random.below(16) << 8) : rex,
-      modrm(random, encoding),
+      [...operand.bytes],
       immediates(random, encoding),
     )
-    if (decode(bytes) && decoded.length <= MAX_LENGTH) return bytes.slice(0, decoded.length)
+    if (decode(bytes) && decoded.length <= MAX_LENGTH && shape.accepts(decoded)) return bytes.slice(0, decoded.length)
   }
+}
+
+/** The lines that the generator draws from of the instructions that a pattern names. */
+export function encodingsOf(names: RegExp): EncodingNotation[] {
+  return KNOWN.filter(({ name }) => names.test(name))
 }
 
 /** MOV r64, imm64 */
