@@ -16,8 +16,8 @@ import * as assert from 'uvu/assert'
 import * as L from '../src/cpu/layout.ts'
 import { Contestant } from './fuzz/differential/duel.ts'
 import { CODE, K } from './fuzz/differential/layout.ts'
-import type { TranslatingEngine } from './fuzz/differential/match.ts'
 import { makeProgram } from './fuzz/differential/program.ts'
+import type { TranslatingEngine } from './support/translators.ts'
 
 const SECONDS = Number(process.env.DIFF_SECONDS ?? 4)
 const SEED = Number(process.env.DIFF_SEED ?? 1)

@@ -2,13 +2,12 @@
 import { fileURLToPath } from 'node:url'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { synchronousService } from '../jit/together.ts'
-import { createTranslator } from '../jit/translator.ts'
 import { Cpu, type TranslatorFactory } from '../src/cpu/cpu.ts'
 import { BUILTIN_GUEST, readImage } from '../src/node/files.ts'
 import { nodeHost } from '../src/node/host.ts'
 import { Machine, MB } from '../src/vmd/index.ts'
 import { openVmm } from '../src/vmm/index.ts'
+import { TRANSLATORS } from './support/translators.ts'
 import { type Group, groupNames, readGroup } from './vectors/corpus.ts'
 import { runGroup } from './vectors/runner.ts'
 
@@ -22,11 +21,10 @@ function some(group: Group): Group {
 }
 
 test('vectors: 64-bit integer groups, translated at first sight', () => {
-  const eager = createTranslator({ eager: true, service: synchronousService })
   let passed = 0
   for (const name of groupNames(SAMPLE)) {
     if (!/^(int64-|seq64|addr64|sys)/.test(name)) continue
-    const result = runGroup(some(readGroup(SAMPLE, name)), eager)
+    const result = runGroup(some(readGroup(SAMPLE, name)), TRANSLATORS.translator)
     const first = result.failures[0]
     assert.is(result.failed, 0, first && `${first.test.id} ${first.test.asm}: ${first.problems.join('; ')}`)
     passed += result.passed
@@ -77,12 +75,13 @@ function hashOf(bytes: Uint8Array): bigint {
   return (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0)
 }
 
-const TIERED = createTranslator({ service: synchronousService })
-const EAGER = createTranslator({ eager: true, service: synchronousService })
 /** The checks have all that is rare; the workloads loop long enough to be found hot. smc is left out: it only recompiles. */
 const RUNS: readonly (readonly [words: string, translator: TranslatorFactory])[] = [
-  ['nobench', EAGER],
-  ['nocheck rounds=1 run=sieve,sha256,crc32,matrix,quicksort,bytecode,fib,chase,memcpy,calls,repmovs', TIERED],
+  ['nobench', TRANSLATORS.translator],
+  [
+    'nocheck rounds=1 run=sieve,sha256,crc32,matrix,quicksort,bytecode,fib,chase,memcpy,calls,repmovs',
+    TRANSLATORS.both,
+  ],
 ]
 
 for (const [words, translator] of RUNS) {

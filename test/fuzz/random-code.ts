@@ -4,8 +4,6 @@
  * does, RUN comes back in time with an exit that the manual names or a VmmError, and the invariants hold.
  */
 import { createHash } from 'node:crypto'
-import { synchronousService } from '../../jit/together.ts'
-import { createTranslator } from '../../jit/translator.ts'
 import { Cpu, type TranslatorFactory } from '../../src/cpu/cpu.ts'
 import {
   ERRNO,
@@ -24,6 +22,7 @@ import {
   vcpu_reg_state,
   vm_exit,
 } from '../../src/vmm/index.ts'
+import { TRANSLATORS } from '../support/translators.ts'
 import { Invariants } from './invariants.ts'
 import { createParams, type Program, RANGES, type Ring, randomProgram } from './machine.ts'
 import { Random } from './random.ts'
@@ -53,8 +52,7 @@ export interface Outcome {
 /** FUZZ_ENGINE names the engine that programs run on. */
 const ENGINES: Record<string, TranslatorFactory | undefined> = {
   interpreter: undefined,
-  translator: createTranslator({ eager: true, service: synchronousService }),
-  both: createTranslator({ service: synchronousService }),
+  ...TRANSLATORS,
 }
 
 /** A device with one VM, which is made anew when the guest has brought it down, and now and then. */

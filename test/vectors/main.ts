@@ -1,8 +1,7 @@
 /** `npm run vectors -- [--engine interpreter|translator|both] [--group NAME] DIR` */
 import { parseArgs } from 'node:util'
-import { synchronousService } from '../../jit/together.ts'
-import { createTranslator } from '../../jit/translator.ts'
 import type { TranslatorFactory } from '../../src/cpu/cpu.ts'
+import { TRANSLATORS } from '../support/translators.ts'
 import { groupNames, readGroup } from './corpus.ts'
 import { runGroup } from './runner.ts'
 
@@ -21,8 +20,7 @@ if (directory === undefined) {
 }
 const ENGINES: Record<string, TranslatorFactory | undefined> = {
   interpreter: undefined,
-  translator: createTranslator({ eager: true, service: synchronousService }),
-  both: createTranslator({ service: synchronousService }),
+  ...TRANSLATORS,
 }
 if (!(values.engine in ENGINES)) {
   console.error(`--engine ${values.engine}: interpreter, translator or both`)

@@ -4,7 +4,8 @@
  * with the seed before each (more of them while it looks into a failure), and the totals at the end; a report goes to stderr.
  */
 import { writeSync } from 'node:fs'
-import { playMatch, type TranslatingEngine } from './match.ts'
+import type { TranslatingEngine } from '../../support/translators.ts'
+import { playMatch } from './match.ts'
 
 const [engine, ...numbers] = process.argv.slice(2)
 const [seed, seconds, programs] = numbers.map(Number) as [number, number, number]

@@ -7,15 +7,13 @@ import { Decoder } from '../../../src/cpu/decoder/decoder.ts'
 import { disassemble } from '../../../src/cpu/decoder/disassemble.ts'
 import { DecodeStatus, Instruction } from '../../../src/cpu/decoder/instruction.ts'
 import * as L from '../../../src/cpu/layout.ts'
-import { type Engine, translatorOf } from '../../../src/node/engines.ts'
+import { TRANSLATORS, type TranslatingEngine } from '../../support/translators.ts'
 import { Random } from '../random.ts'
 import { Contestant, Duel, type Step } from './duel.ts'
 import { Image } from './image.ts'
 import { LENGTHS } from './layout.ts'
 import { codeAt, makeProgram, type Program } from './program.ts'
 import { EAGER, makeSchedule, TIERED } from './schedule.ts'
-
-export type TranslatingEngine = Exclude<Engine, 'interpreter'>
 
 /** Instructions that a report shows; what differs may have begun as far back as a region is long. */
 const SHOWN = 100
@@ -36,7 +34,7 @@ export interface MatchOutcome {
 }
 
 function play(program: Program, steps: readonly Step[], engine: TranslatingEngine): Failure & { instructions: number } {
-  const duel = new Duel(program, translatorOf(engine) as NonNullable<ReturnType<typeof translatorOf>>)
+  const duel = new Duel(program, TRANSLATORS[engine])
   for (const [index, step] of steps.entries()) {
     const problems = duel.step(step)
     const instructions = Number(duel.left.cpu.instructions)
