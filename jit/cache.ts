@@ -1,7 +1,8 @@
 /**
  * The regions of a VM: their places in the table of functions, the bytes that they take, and how they go. A region is
- * reached by the record of its first instruction alone. When code of its is written, the runtime makes that record stale; the
- * sweep then finds out and gives the place back. When there is too much, those go that have done least of late.
+ * reached by the records of the instructions where it can be entered, and by nothing else. When code of its is written, the
+ * runtime makes those records stale; the sweep then finds out and gives the places back. When there is too much, those go
+ * that have done least of late.
  */
 import { HEADER_COPY, HEADER_REGION, OP_REGION, RECORD_SIZE } from '../src/cpu/interpreter/record.ts'
 import * as L from '../src/cpu/layout.ts'
@@ -15,13 +16,25 @@ export interface Region {
   /** Of its first instruction. */
   readonly host: number
   readonly rip: bigint
-  readonly record: number
   readonly bytes: number
   readonly blocks: number
+  /** Host addresses of code that it is left for. */
   readonly exits: readonly number[]
+  /** Host addresses of its pages. */
+  readonly pages: readonly number[]
 }
 
-interface Live extends Region {
+/** An instruction where a region is entered. */
+interface Entrance {
+  readonly region: Live
+  readonly host: number
+  readonly record: number
+}
+
+interface Live {
+  readonly region: Region
+  /** Places in the table. */
+  readonly entrances: number[]
   /** What its counters said at the last review. */
   instructions: number
   entries: number
@@ -39,7 +52,11 @@ export class RegionCache {
   readonly #u16: Uint16Array
   readonly #maxBytes: number
   readonly #dropped: (region: Region, reason: DropReason) => void
+  /** By number. */
   readonly #live = new Map<number, Live>()
+  /** By place in the table. */
+  readonly #entrances = new Map<number, Entrance>()
+  /** Places by host address. */
   readonly #byHost = new Map<number, number>()
   readonly #free: number[] = []
   #next = 0
@@ -66,95 +83,113 @@ export class RegionCache {
   /** Times that a region was entered. */
   get entries(): number {
     let sum = this.#entriesOfGone
-    for (const index of this.#live.keys()) sum += this.#entriesOf(index)
+    for (const place of this.#entrances.keys()) sum += this.#entriesAt(place)
     return sum
   }
 
+  /** The region that is entered at a host address. */
   at(host: number): Region | undefined {
-    const index = this.#byHost.get(host)
-    return index === undefined ? undefined : this.#live.get(index)
+    const place = this.#byHost.get(host)
+    return place === undefined ? undefined : this.#entrances.get(place)?.region.region
   }
 
-  /** Makes the region's function the one that its head's record leads to. */
-  add(region: Region, run: CallableFunction): void {
-    const before = this.#byHost.get(region.host)
-    if (before !== undefined) this.drop(before, 'replaced')
-    if (this.#bytes + region.bytes > this.#maxBytes || this.#full()) this.#evict()
-    const index = this.#free.pop() ?? this.#next++
-    const { record } = region
-    const copy = this.#host.runtime.copyHead(record) >>> 0
-    this.#host.regions.set(index, run)
-    this.#u32.fill(0, this.#counters(index), this.#counters(index) + L.REGION_STATS_SIZE / 4)
-    this.#u32[(record + HEADER_COPY) >> 2] = copy
-    this.#u32[(record + HEADER_REGION) >> 2] = index
-    this.#u16[record >> 1] = OP_REGION
-    this.#live.set(index, { ...region, instructions: 0, entries: 0, recent: 0 })
-    this.#byHost.set(region.host, index)
+  has({ id }: Region): boolean {
+    return this.#live.has(id)
+  }
+
+  /** A new region; it can be entered nowhere yet. What was entered at its head goes. */
+  add(region: Region): void {
+    const before = this.at(region.host)
+    if (before !== undefined) this.drop(before.id, 'replaced')
+    if (this.#bytes + region.bytes > this.#maxBytes) this.#evict()
+    this.#live.set(region.id, { region, entrances: [], instructions: 0, entries: 0, recent: 0 })
     this.#bytes += region.bytes
   }
 
-  #full(): boolean {
-    return this.#free.length === 0 && this.#next === L.MAX_REGIONS
+  /** Makes a function the one that the record of an instruction leads to. */
+  enter({ id, pages }: Region, host: number, record: number, run: CallableFunction): void {
+    const before = this.at(host)
+    if (before !== undefined) this.drop(before.id, 'replaced')
+    if (this.#free.length === 0 && this.#next === L.MAX_REGIONS) this.#evict()
+    const region = this.#live.get(id)
+    if (region === undefined) return
+    for (const page of pages) if (page !== host - (host & 0xfff)) this.#host.runtime.watchPage(record, page)
+    const place = this.#free.pop() ?? this.#next++
+    const copy = this.#host.runtime.copyHead(record) >>> 0
+    this.#host.regions.set(place, run)
+    this.#u32.fill(0, this.#counters(place), this.#counters(place) + L.REGION_STATS_SIZE / 4)
+    this.#u32[(record + HEADER_COPY) >> 2] = copy
+    this.#u32[(record + HEADER_REGION) >> 2] = place
+    this.#u16[record >> 1] = OP_REGION
+    this.#entrances.set(place, { region, host, record })
+    region.entrances.push(place)
+    this.#byHost.set(host, place)
   }
 
-  #counters(index: number): number {
-    return (L.REGION_STATS + index * L.REGION_STATS_SIZE) >> 2
+  #counters(place: number): number {
+    return (L.REGION_STATS + place * L.REGION_STATS_SIZE) >> 2
   }
 
-  #instructionsOf(index: number): number {
-    const at = this.#counters(index)
+  #instructionsAt(place: number): number {
+    const at = this.#counters(place)
     return (this.#u32[at] as number) + (this.#u32[at + 1] as number) * 2 ** 32
   }
 
-  #entriesOf(index: number): number {
-    return this.#u32[this.#counters(index) + L.REGION_ENTRIES / 4] as number
+  #entriesAt(place: number): number {
+    return this.#u32[this.#counters(place) + L.REGION_ENTRIES / 4] as number
   }
 
-  #isInstalled(index: number, record: number): boolean {
-    return this.#u16[record >> 1] === OP_REGION && this.#u32[(record + HEADER_REGION) >> 2] === index
+  #isInstalled(place: number, record: number): boolean {
+    return this.#u16[record >> 1] === OP_REGION && this.#u32[(record + HEADER_REGION) >> 2] === place
   }
 
-  /** Takes a region away; its head is interpreted again. */
-  drop(index: number, reason: DropReason): void {
-    const region = this.#live.get(index)
-    if (region === undefined) return
-    const { record } = region
+  /** Takes a region away; where it was entered is interpreted again. */
+  drop(id: number, reason: DropReason): void {
+    const live = this.#live.get(id)
+    if (live === undefined) return
+    for (const place of live.entrances) this.#close(place, reason === 'flushed')
+    this.#live.delete(id)
+    this.#bytes -= live.region.bytes
+    this.#dropped(live.region, reason)
+  }
+
+  #close(place: number, recordsAreGone: boolean): void {
+    const { record, host } = this.#entrances.get(place) as Entrance
     // Everything that led to the record leads to it still: it becomes again what it was.
-    if (reason !== 'flushed' && this.#isInstalled(index, record)) {
+    if (!recordsAreGone && this.#isInstalled(place, record)) {
       const copy = this.#u32[(record + HEADER_COPY) >> 2] as number
       this.#u32.copyWithin(record >> 2, copy >> 2, (copy + RECORD_SIZE) >> 2)
     }
-    this.#entriesOfGone += this.#entriesOf(index)
-    this.#host.regions.set(index, null)
-    this.#live.delete(index)
-    this.#byHost.delete(region.host)
-    this.#free.push(index)
-    this.#bytes -= region.bytes
-    this.#dropped(region, reason)
+    this.#entriesOfGone += this.#entriesAt(place)
+    this.#host.regions.set(place, null)
+    this.#entrances.delete(place)
+    this.#byHost.delete(host)
+    this.#free.push(place)
   }
 
-  /** All records are gone, and so are the heads of regions. */
+  /** All records are gone, and so is every way into a region. */
   flushed(): void {
-    for (const index of [...this.#live.keys()]) this.drop(index, 'flushed')
+    for (const id of [...this.#live.keys()]) this.drop(id, 'flushed')
   }
 
   /** Finds the regions whose code was written. */
   sweep(): void {
-    for (const [index, { record }] of [...this.#live]) {
-      if (!this.#isInstalled(index, record)) this.drop(index, 'written')
+    for (const [place, { region, record }] of [...this.#entrances]) {
+      if (!this.#isInstalled(place, record)) this.drop(region.region.id, 'written')
     }
   }
 
   /** Looks what each region has done since the last time, and drops those that cost more than they give. */
   review(): void {
-    for (const [index, region] of [...this.#live]) {
-      const instructions = this.#instructionsOf(index)
-      const entries = this.#entriesOf(index)
-      const times = (entries - region.entries) >>> 0
-      region.recent = instructions - region.instructions
-      region.instructions = instructions
-      region.entries = entries
-      if (times > MANY_ENTRIES && region.recent < times * FEW_INSTRUCTIONS) this.drop(index, 'unproductive')
+    for (const [id, live] of [...this.#live]) {
+      const sum = (of: (place: number) => number): number => live.entrances.reduce((total, at) => total + of(at), 0)
+      const instructions = sum((place) => this.#instructionsAt(place))
+      const entries = sum((place) => this.#entriesAt(place))
+      const times = entries - live.entries
+      live.recent = instructions - live.instructions
+      live.instructions = instructions
+      live.entries = entries
+      if (times > MANY_ENTRIES && live.recent < times * FEW_INSTRUCTIONS) this.drop(id, 'unproductive')
     }
   }
 
@@ -162,11 +197,9 @@ export class RegionCache {
   #evict(): void {
     this.review()
     const byUse = [...this.#live].sort(([, a], [, b]) => a.recent - b.recent)
-    const limit = this.#maxBytes * 0.75
-    const most = L.MAX_REGIONS * 0.75
-    for (const [index] of byUse) {
-      if (this.#bytes <= limit && this.#live.size <= most) return
-      this.drop(index, 'evicted')
+    for (const [id] of byUse) {
+      if (this.#bytes <= this.#maxBytes * 0.75 && this.#entrances.size <= L.MAX_REGIONS * 0.75) return
+      this.drop(id, 'evicted')
     }
   }
 }

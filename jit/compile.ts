@@ -1,22 +1,24 @@
 /** From a region to a wasm function: structured code along the dominator tree. */
 import type { Instruction } from '../src/cpu/decoder/instruction.ts'
 import { REGION_DECLINED } from '../src/cpu/interpreter/record.ts'
-import { importFunction, newModule, type Type, type Value } from '../src/cpu/wasm/emitter.ts'
+import * as L from '../src/cpu/layout.ts'
+import { Emitter, importFunction, type Module, newModule, type Type, type Value } from '../src/cpu/wasm/emitter.ts'
 import { type Block, decodeBlocks, successorsOf } from './blocks.ts'
 import { TranslatorBuilder } from './builder.ts'
 import { effectsOf } from './effects.ts'
 import type { Env } from './env.ts'
 import { copyEnv } from './env.ts'
-import { buildGraph, DISPATCH, type Graph, longestPaths } from './graph.ts'
+import { buildGraph, DISPATCH, type Graph, innermostLoops, longestPaths } from './graph.ts'
 import { flagsNeededAt } from './liveness.ts'
 import { BLOCK_MARK } from './observer.ts'
 import type { FlagsNeed } from './paths.ts'
-import type { CompileFailure } from './service.ts'
+import { type CompiledEntry, type CompileFailure, MAX_ENTRANCES } from './service.ts'
 import type { RegionSource, Target, Terminator } from './source.ts'
 import { discriminate } from './switch.ts'
 
 /** With more targets than this a jump table is faster than comparing one after the other. */
 const MANY_TARGETS = 3
+const PAGE = 4096
 
 type Signature = { parameters: Type[]; result: Type | undefined }
 
@@ -37,7 +39,9 @@ class RegionEmitter {
     this.#x = x
     this.#source = source
     this.#blocks = decodeBlocks(source, (instruction) => effectsOf(instruction).translatable)
-    this.#graph = buildGraph(0, (name) => successorsOf(this.#blocks[name] as Block))
+    const successors = (name: number): number[] => successorsOf(this.#blocks[name] as Block)
+    const loops = innermostLoops(buildGraph(0, successors))
+    this.#graph = buildGraph(0, successors, this.#chooseEntries(loops))
     this.#flagsNeeded = flagsNeededAt(this.#blocks, (name) => this.#checksBudget(name))
     const length = (name: number): number => this.#blocks[name]?.instructions.length ?? 0
     this.#longest = longestPaths(this.#graph, length)
@@ -45,13 +49,35 @@ class RegionEmitter {
     this.#longestEntry = Math.max(0, ...this.#graph.entries.map(ofEntry))
   }
 
+  /** The offsets where the region can be entered, the head's first; the number is the function's first parameter. */
+  get entries(): readonly number[] {
+    const { entries } = this.#graph
+    return (entries.length === 0 ? [0] : entries).map((name) => this.#blocks[name]?.offset ?? 0)
+  }
+
+  /** Heads of loops, one for each offset: a function that was taken in more than once has its loops more than once. */
+  #chooseEntries(loops: readonly number[]): readonly number[] {
+    const offsetOf = (name: number): number => (this.#blocks[name] as Block).offset
+    const known = new Set([offsetOf(0)])
+    const chosen = loops.filter((name) => !known.has(offsetOf(name)) && known.add(offsetOf(name)))
+    return chosen.slice(0, MAX_ENTRANCES - 1)
+  }
+
+  /** The function takes the number of the entry, and the linear address of the region's page. */
   emit(): void {
     const x = this.#x
-    x.open()
-    this.#entry = x.variable('i32')
-    for (const { distance, host } of this.#source.pages) x.requirePage(distance, host, REGION_DECLINED)
-    x.requireBudget(Math.max(1, this.#longestEntry, this.#longest[0] as number), (this.#blocks[0] as Block).offset)
+    x.open(x.parameter(1))
+    this.#entry = x.parameter(0)
+    for (const { distance, host } of this.#source.pages) {
+      if (distance !== 0 || !this.#isInHeadPage()) x.requirePage(distance, host, REGION_DECLINED)
+    }
+    x.requireBudget(Math.max(1, this.#longestEntry, this.#longest[0] as number))
     x.enclose(() => this.#tree(0))
+  }
+
+  /** Whether the page that the region is entered in is always the head's, which then is as it should be. */
+  #isInHeadPage(): boolean {
+    return this.entries.every((offset) => offset >= 0 && offset < PAGE)
   }
 
   /** Whether a jump to a block looks at the budget: at the head of each loop, and at what the dispatch node leads to. */
@@ -232,35 +258,44 @@ class ImportingBuilder extends TranslatorBuilder {
 
 export interface CompiledRegions {
   readonly wasm: Uint8Array
-  /** Why there is no function for a region, by its index. */
-  readonly failures: ReadonlyMap<number, CompileFailure>
+  /** For each region its entries, or why there are none. */
+  readonly regions: readonly (readonly CompiledEntry[] | CompileFailure)[]
 }
 
-/** A module with a function for each region, exported under its index. Imports env.memory and functions of the runtime. */
+/** A module with a function for each region and one for each of its entries. Imports env.memory and runtime functions. */
 export function compileRegions(sources: readonly RegionSource[]): CompiledRegions {
   const module = newModule()
   const imports = new Map<string, Signature>()
-  const failures = new Map<number, CompileFailure>()
   try {
     module.setMemory(0, -1, null)
     module.addMemoryImport('0', 'env', 'memory', false)
-    sources.forEach((source, index) => {
-      const x = new ImportingBuilder(module)
+    const regions = sources.map((source, index) => {
+      if (!startsTranslatable(source)) return { failure: 'its first instruction is not translated', expected: true }
+      const x = new ImportingBuilder(module, ['i32', 'i64'])
       x.imports = imports
-      if (!startsTranslatable(source)) {
-        failures.set(index, { failure: 'its first instruction is not translated', expected: true })
-        return
-      }
-      new RegionEmitter(x, source).emit()
+      const region = new RegionEmitter(x, source)
+      region.emit()
       x.unreachable()
       x.finish(`${index}`, 'i32')
-      module.addFunctionExport(`${index}`, `${index}`)
+      return region.entries.map((offset, number) => emitEntry(module, `${index}`, offset, number))
     })
     for (const [name, { parameters, result }] of imports) importFunction(module, 'runtime', name, parameters, result)
-    return { wasm: module.emitBinary(), failures }
+    return { wasm: module.emitBinary(), regions }
   } finally {
     module.dispose()
   }
+}
+
+/** What the interpreter calls: it knows the page of the entry only. */
+function emitEntry(module: Module, region: string, offset: number, number: number): CompiledEntry {
+  const x = new Emitter(module)
+  const page = x.load('i64', 8, x.i32(0), L.RIP_PAGE)
+  const distance = Math.floor(offset / PAGE) * PAGE
+  x.return(x.call(region, 'i32', x.i32(number), x.binary('sub', page, x.i64(distance))))
+  const name = `${region}.${number}`
+  x.finish(name, 'i32')
+  module.addFunctionExport(name, name)
+  return { name, offset }
 }
 
 function startsTranslatable({ blocks }: RegionSource): boolean {

@@ -58,7 +58,7 @@ function observe(i: Instruction): Effects {
   const module = newModule()
   try {
     const x = new ObservingBuilder(module)
-    x.open()
+    x.open(x.i64(0))
     x.emit(i, 0)
     const setsFlags = PIECES.every((piece) => x.flagsWritten.has(piece))
     const touches = PIECES.some((piece) => x.flagsWritten.has(piece) || x.flagsPerhaps.has(piece))

@@ -29,9 +29,9 @@ export interface Graph {
 
 type Successors = (name: number) => readonly number[]
 
-/** `successorsOf` gives the successors of a node by name. */
-export function buildGraph(head: number, successorsOf: Successors): Graph {
-  const entries: number[] = []
+/** `successorsOf` gives the successors of a node by name; `also` names nodes that are to be entries in any case. */
+export function buildGraph(head: number, successorsOf: Successors, also: readonly number[] = []): Graph {
+  const entries: number[] = also.length === 0 ? [] : [...new Set([head, ...also])]
   for (;;) {
     const dispatching = entries.length > 0
     const all: Successors = (name) => (name === DISPATCH ? entries : successorsOf(name))
@@ -75,6 +75,27 @@ function finish(
   for (let node = 1; node < names.length; node++) children[dominators[node] as number]?.push(node)
   const isMerge = forward.map((count) => count > 1)
   return { count: names.length, names, numbers, successors, children, isLoopHeader, isMerge, entries }
+}
+
+/** Heads of loops that have no other loop in them. */
+export function innermostLoops({ successors, isLoopHeader, names }: Graph): number[] {
+  const predecessors: number[][] = successors.map(() => [])
+  successors.forEach((targets, from) => {
+    for (const to of targets) predecessors[to]?.push(from)
+  })
+  /** Whether a natural loop has no other loop's head in it: everything that leads to its back edges. */
+  const isInnermost = (head: number): boolean => {
+    const body = new Set([head])
+    const pending = (predecessors[head] as number[]).filter((from) => from >= head)
+    for (let node = pending.pop(); node !== undefined; node = pending.pop()) {
+      if (body.has(node)) continue
+      if (isLoopHeader[node]) return false
+      body.add(node)
+      pending.push(...(predecessors[node] as number[]))
+    }
+    return true
+  }
+  return names.filter((name, node) => name !== DISPATCH && isLoopHeader[node] && isInnermost(node))
 }
 
 /**

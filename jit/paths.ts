@@ -12,7 +12,13 @@
  * can be made of (flags.ts). Flags live in memory because locals that are hardly read, but change with every turn of a loop,
  * cost V8 more moves from stack slot to stack slot than storing two words does.
  */
-import { REGION_FAULT, REGION_GO, REGION_INTERPRET, REGION_SHORT } from '../src/cpu/interpreter/record.ts'
+import {
+  REGION_FAULT,
+  REGION_GO,
+  REGION_INTERPRET,
+  REGION_SHORT,
+  REGION_SHORT_AT_ONCE,
+} from '../src/cpu/interpreter/record.ts'
 import { Builder } from '../src/cpu/isa/builder.ts'
 import type { FlagComponent } from '../src/cpu/isa/vocabulary.ts'
 import * as L from '../src/cpu/layout.ts'
@@ -52,10 +58,10 @@ export abstract class PathBuilder extends Builder {
 
   // The region as a whole
 
-  /** Makes the locals of the region's function. */
-  open(): void {
+  /** Makes the locals of the region's function. `page` is the linear address of the region's page. */
+  open(page: Value): void {
     for (let register = 0; register < 16; register++) this.#homes.push(this.variable('i64'))
-    this.#page = this.#loaded('i64', L.RIP_PAGE)
+    this.#page = page
     this.#tlb = this.#loaded('i32', L.TLB_BASE)
     this.#budget = this.#loaded('i32', L.BUDGET)
     this.#rip = this.variable('i64')
@@ -89,11 +95,8 @@ export abstract class PathBuilder extends Builder {
   }
 
   /** Returns without having done anything unless there is budget for the longest way to the next look at it. */
-  requireBudget(instructions: number, head: number): void {
-    this.if(this.shortOfBudget(instructions), () => {
-      this.setState64(L.RIP, this.ripAt(BigInt(head)))
-      this.return(this.i32(REGION_SHORT))
-    })
+  requireBudget(instructions: number): void {
+    this.if(this.shortOfBudget(instructions), () => this.return(this.i32(REGION_SHORT_AT_ONCE)))
   }
 
   /** True when the budget does not suffice for so many instructions. */

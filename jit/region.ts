@@ -27,8 +27,7 @@ export const LARGE: RegionLimits = { blocks: 256, instructions: 1500 }
 export const SMALL: RegionLimits = { blocks: 12, instructions: 80 }
 
 const MAX_BLOCK = 200
-/** Pages besides the head's. */
-export const MAX_PAGES = 6
+export const MAX_PAGES = 7
 /** Calls within calls. */
 const MAX_DEPTH = 6
 /** Places that an indirect transfer is compared with. */
@@ -140,7 +139,7 @@ export class RegionFinder {
     const distance = offset & ~(PAGE - 1)
     const known = this.#pages.get(distance)
     if (known !== undefined) return known === 0 ? 0 : known + (offset & (PAGE - 1))
-    if (this.#pages.size > MAX_PAGES) return 0
+    if (this.#pages.size >= MAX_PAGES) return 0
     const host = this.#surroundings.pageAt(distance)
     if (host === 0) return 0
     this.#pages.set(distance, host)
@@ -289,9 +288,7 @@ export class RegionFinder {
       if (terminator.kind === 'indirect') terminator.targets = terminator.targets.slice(0, MAX_TARGETS)
       return { offset, code, instructions: starts.length, terminator }
     })
-    const pages = [...this.#pages]
-      .map(([distance, host]) => ({ distance, host }))
-      .filter(({ distance }) => distance !== 0)
+    const pages = [...this.#pages].map(([distance, host]) => ({ distance, host }))
     const outside = this.#targets
       .filter(({ target }) => target.block < 0)
       .map(({ target }) => this.#host(target.offset))

@@ -1,10 +1,21 @@
 /** Who compiles regions: at once, or a worker while the processor goes on. Nothing here loads Binaryen. */
 import type { RegionSource } from './source.ts'
 
-export interface CompiledRegion {
-  /** Several regions may share one; each is exported under its name. */
-  readonly module: WebAssembly.Module
+/** Where a region can be entered at most: its head, and heads of loops. */
+export const MAX_ENTRANCES = 9
+
+/** A function that enters a region, by its export's name. */
+export interface CompiledEntry {
   readonly name: string
+  /** Of the instruction where it enters, from the region's page. */
+  readonly offset: number
+}
+
+export interface CompiledRegion {
+  /** Several regions may share one. */
+  readonly module: WebAssembly.Module
+  /** The head's first; the others are heads of loops, where a region is left when the budget runs short. */
+  readonly entries: readonly CompiledEntry[]
   /** Its share of the module. */
   readonly bytes: number
   readonly milliseconds: number

@@ -30,7 +30,7 @@ export interface BlockSource {
 export interface RegionSource {
   /** The first one is the head. */
   readonly blocks: readonly BlockSource[]
-  /** Pages that it has code in besides the head's: distance from that, and the host address where the page lay. */
+  /** Pages that it has code in: distance from the head's, and the host address where the page lay. */
   readonly pages: readonly { readonly distance: number; readonly host: number }[]
   /** The beginnings of blocks are marked in the wasm, for a dump (BLOCK_MARK). */
   readonly marked?: boolean

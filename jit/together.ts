@@ -6,11 +6,13 @@ import type { RegionSource } from './source.ts'
 /** Regions compiled as one module: several to a module are eight times cheaper each. */
 export function compileTogether(sources: readonly RegionSource[]): CompileOutcome[] {
   const started = performance.now()
-  const { wasm, failures } = compileRegions(sources)
+  const { wasm, regions } = compileRegions(sources)
   const module = new WebAssembly.Module(wasm as BufferSource)
   const milliseconds = (performance.now() - started) / sources.length
   const bytes = Math.round(wasm.length / sources.length)
-  return sources.map((_, index) => failures.get(index) ?? { module, name: `${index}`, bytes, milliseconds, wasm })
+  return regions.map((region) =>
+    'failure' in region ? region : { module, entries: region, bytes, milliseconds, wasm },
+  )
 }
 
 /** The same, when a mistake of the compiler must not be the guest's: what it throws comes back as a failure. */

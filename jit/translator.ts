@@ -11,7 +11,7 @@ import { type DropReason, type Region, RegionCache } from './cache.ts'
 import type { TranslationObserver } from './observer.ts'
 import { IndirectProfile } from './profile.ts'
 import { type FoundRegion, LARGE, MAX_PAGES, RegionFinder, SMALL } from './region.ts'
-import type { CompiledRegion, CompileOutcome, CompileService } from './service.ts'
+import { type CompiledRegion, type CompileOutcome, type CompileService, MAX_ENTRANCES } from './service.ts'
 
 /** Samples that make a place hot. */
 const HOT = 2
@@ -28,8 +28,8 @@ const MAX_PLACES = 20_000
 const MAX_PENDING = 64
 /** Times that a region is translated anew to take in what it was left for. */
 const MAX_ROUNDS = 8
-/** Records that a region needs at most: the copy of its head, the way back, and a header for each page. */
-const RECORDS_OF_REGION = 2 + MAX_PAGES
+/** Records that a region needs at most: for each entrance the copy of its record, the way back, and a header for each page. */
+const RECORDS_OF_REGION = MAX_ENTRANCES * (2 + MAX_PAGES)
 const DEFAULT_MAX_BYTES = 48 * 1024 * 1024
 
 export interface TranslatorOptions {
@@ -40,6 +40,12 @@ export interface TranslatorOptions {
   readonly maxBytes?: number
   /** Hears of regions that come and go. */
   readonly observer?: TranslationObserver
+}
+
+/** Where a region could be entered, but for a record there. */
+interface ClosedEntrance {
+  readonly region: Region
+  readonly run: CallableFunction
 }
 
 /** A place that samples have hit. */
@@ -66,6 +72,8 @@ export class RegionTranslator implements Translator {
   readonly #places = new Map<number, Place>()
   readonly #pending = new Set<number>()
   readonly #instances = new WeakMap<WebAssembly.Module, WebAssembly.Instance>()
+  /** By host address. */
+  readonly #closed = new Map<number, ClosedEntrance>()
   /** Regions by the host addresses of code that they are left for. */
   readonly #leftFor = new Map<number, Set<number>>()
   readonly #counts = { translations: 0, blocks: 0, milliseconds: 0, untranslatable: 0, failed: 0, outdated: 0 }
@@ -177,6 +185,11 @@ export class RegionTranslator implements Translator {
 
   /** A sample where code is interpreted. */
   #hit(rip: bigint, host: number): void {
+    const closed = this.#closed.get(host)
+    if (closed !== undefined && this.#open(host, closed)) {
+      this.#closed.delete(host)
+      return
+    }
     const place = this.#placeAt(host)
     if (++place.samples < HOT << Math.min(place.setbacks, MAX_PATIENCE)) return
     place.samples = 0
@@ -235,10 +248,7 @@ export class RegionTranslator implements Translator {
     }
     this.#counts.milliseconds += outcome.milliseconds
     this.#keepUp()
-    const record = this.#host.runtime.findRecord(host, L.MODE_64) >>> 0
-    const op = this.#u16[record >> 1]
-    // A trace that begins across pages checks its second page in its first record, which can not be replaced.
-    if (record === 0 || op === OP_CROSS || op === OP_STALE || !sameBytes(code, this.#bytesOf(found))) {
+    if (!sameBytes(code, this.#bytesOf(found))) {
       this.#counts.outdated++
       return
     }
@@ -246,18 +256,17 @@ export class RegionTranslator implements Translator {
       this.#host.runtime.flushRecords()
       return
     }
-    this.#install(rip, host, record, found, outcome)
+    this.#install(rip, host, found, outcome)
   }
 
-  #install(rip: bigint, host: number, record: number, found: FoundRegion, compiled: CompiledRegion): void {
-    const { runtime } = this.#host
-    const { blocks } = found.source
+  #install(rip: bigint, host: number, found: FoundRegion, compiled: CompiledRegion): void {
+    const { blocks, pages } = found.source
     const { bytes, milliseconds, wasm } = compiled
-    const id = this.#nextId++
-    for (const span of found.spans) runtime.markCode(span.host, span.length)
-    for (const page of found.source.pages) runtime.watchPage(record, page.host)
-    const run = this.#instanceOf(compiled.module).exports[compiled.name] as CallableFunction
-    this.#cache.add({ id, host, rip, record, bytes, blocks: blocks.length, exits: found.exits }, run)
+    for (const span of found.spans) this.#host.runtime.markCode(span.host, span.length)
+    const identity = { id: this.#nextId++, host, rip, bytes, blocks: blocks.length }
+    const region: Region = { ...identity, exits: found.exits, pages: pages.map((page) => page.host) }
+    this.#cache.add(region)
+    this.#openEntrances(region, compiled, found)
     for (const site of found.sites) this.#profile.uses(site, host)
     for (const exit of found.exits) {
       const heads = this.#leftFor.get(exit) ?? new Set()
@@ -266,12 +275,33 @@ export class RegionTranslator implements Translator {
     this.#counts.translations++
     this.#counts.blocks += blocks.length
     this.#observer?.translated?.({
-      ...{ id, rip, mode: L.MODE_64, bytes, milliseconds },
-      blocks: blocks.length,
+      ...identity,
+      ...{ mode: L.MODE_64, milliseconds, source: blocks },
       instructions: blocks.reduce((sum, { instructions }) => sum + instructions, 0),
-      source: blocks,
       ...(wasm && { wasm }),
     })
+  }
+
+  /** A region is entered at its head, and at heads of loops, as soon as there are records of them. */
+  #openEntrances(region: Region, { module, entries }: CompiledRegion, { source }: FoundRegion): void {
+    const { exports } = this.#instanceOf(module)
+    for (const { name, offset } of entries) {
+      const inPage = offset & 0xfff
+      const page = source.pages.find(({ distance }) => distance === offset - inPage)
+      if (page === undefined) continue
+      const entrance = { region, run: exports[name] as CallableFunction }
+      if (!this.#open(page.host + inPage, entrance)) this.#closed.set(page.host + inPage, entrance)
+    }
+  }
+
+  /** Opens an entrance; false when its code is not decoded, or must be looked at first. */
+  #open(host: number, { region, run }: ClosedEntrance): boolean {
+    const record = this.#host.runtime.findRecord(host, L.MODE_64) >>> 0
+    const op = this.#u16[record >> 1]
+    // A trace that begins across pages checks its second page in its first record, which can not be replaced.
+    if (record === 0 || op === OP_CROSS || op === OP_STALE) return false
+    this.#cache.enter(region, host, record, run)
+    return true
   }
 
   #instanceOf(module: WebAssembly.Module): WebAssembly.Instance {
@@ -286,6 +316,7 @@ export class RegionTranslator implements Translator {
   #dropped(region: Region, reason: DropReason): void {
     this.#drops[reason]++
     this.#observer?.dropped?.({ id: region.id, rip: region.rip, reason })
+    for (const [host, closed] of this.#closed) if (closed.region.id === region.id) this.#closed.delete(host)
     for (const exit of region.exits) {
       const heads = this.#leftFor.get(exit)
       heads?.delete(region.host)

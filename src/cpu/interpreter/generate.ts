@@ -86,7 +86,14 @@ function runRegion(x: InterpreterBuilder): void {
   const region = header(R.HEADER_REGION)
   const before = x.state32(L.BUDGET)
   const outcome = x.callIndirect('regions', region, [], 'i32')
-  x.if(x.compare('eq', outcome, x.i32(R.REGION_DECLINED)), () => x.site.next(header(R.HEADER_COPY)))
+  x.if(x.compare('ge_u', outcome, x.i32(R.REGION_SHORT_AT_ONCE)), () => {
+    const short = x.compare('eq', outcome, x.i32(R.REGION_SHORT_AT_ONCE))
+    x.if(x.binary('and', short, x.eqz(x.state32(L.EXACT))), () => {
+      x.callVoid('staleRecord', x.record)
+      endShort(x)
+    })
+    x.site.next(header(R.HEADER_COPY))
+  })
   const left = x.state32(L.BUDGET)
   const statistics = x.let(x.binary('add', x.binary('mul', region, x.i32(L.REGION_STATS_SIZE)), x.i32(L.REGION_STATS)))
   const spent = x.let(x.extendSigned(x.binary('sub', before, left)))
@@ -99,17 +106,19 @@ function runRegion(x: InterpreterBuilder): void {
     x.goTo(x.state64(L.RIP), left)
   })
   x.if(x.compare('eq', outcome, x.i32(R.REGION_SHORT)), () => {
-    // A run that need not be exact ends here rather than interpreting the rest.
-    x.if(x.eqz(x.state32(L.EXACT)), () => {
-      x.setState32(L.EXIT_REASON, x.i32(L.EXIT_BUDGET))
-      x.site.leave()
-    })
+    x.if(x.eqz(x.state32(L.EXACT)), () => endShort(x))
     interpretNext(x)
   })
   x.if(x.compare('eq', outcome, x.i32(R.REGION_INTERPRET)), () => {
     count(x, x.let(x.binary('add', statistics, x.i32(L.REGION_INTERPRETED))), x.i32(1))
     interpretNext(x)
   })
+  x.site.leave()
+}
+
+/** A run that need not be exact ends before its budget is used up, rather than interpreting the rest. */
+function endShort(x: InterpreterBuilder): void {
+  x.setState32(L.EXIT_REASON, x.i32(L.EXIT_BUDGET))
   x.site.leave()
 }
 

@@ -66,8 +66,10 @@ export const REGION_FAULT = 1
 export const REGION_INTERPRET = 2
 /** ... the budget might not last to the next look at it, ... */
 export const REGION_SHORT = 3
+/** ... the same, and nothing was done yet, ... */
+export const REGION_SHORT_AT_ONCE = 4
 /** ... or nothing was done: the head is to be interpreted. */
-export const REGION_DECLINED = 4
+export const REGION_DECLINED = 5
 
 /**
  * Instructions in a trace at most. A run whose budget is smaller than this single-steps or ends, so that the budget need

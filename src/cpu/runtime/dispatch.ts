@@ -39,7 +39,7 @@ function charge(instructions: i32): void {
   store<i32>(L.BUDGET, load<i32>(L.BUDGET) - instructions)
 }
 
-// A record whose code was overwritten: back to its RIP, to decode anew.
+// Back to the RIP of a record that is not to be run: its code was overwritten, or the budget is short.
 export function staleRecord(record: u32): void {
   store<u64>(L.RIP, load<u64>(L.RIP_PAGE) + ((load<u16>(record, R.R_POSITION) as u64) >> 4))
 }

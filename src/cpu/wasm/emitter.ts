@@ -10,6 +10,7 @@
 import binaryen from 'binaryen'
 
 export type Type = 'i32' | 'i64'
+export type Module = binaryen.Module
 
 const BINARYEN_TYPE = { i32: binaryen.i32, i64: binaryen.i64 } as const
 
