@@ -20,6 +20,8 @@ export interface Region {
   readonly blocks: number
   /** Host addresses of code that it is left for. */
   readonly exits: readonly number[]
+  /** Host addresses of its instructions, ascending. */
+  readonly starts: Uint32Array
   /** Host addresses of its pages. */
   readonly pages: readonly number[]
 }
@@ -93,23 +95,25 @@ export class RegionCache {
     return place === undefined ? undefined : this.#entrances.get(place)?.region.region
   }
 
-  has({ id }: Region): boolean {
-    return this.#live.has(id)
+  /** Whether a region has the instruction at a host address. */
+  contains(host: number): boolean {
+    for (const { region } of this.#live.values()) if (hasStart(region.starts, host)) return true
+    return false
   }
 
-  /** A new region; it can be entered nowhere yet. What was entered at its head goes. */
+  /** A new region; it can be entered nowhere yet. One with the same head goes. */
   add(region: Region): void {
     const before = this.at(region.host)
-    if (before !== undefined) this.drop(before.id, 'replaced')
+    if (before?.host === region.host) this.drop(before.id, 'replaced')
     if (this.#bytes + region.bytes > this.#maxBytes) this.#evict()
     this.#live.set(region.id, { region, entrances: [], instructions: 0, entries: 0, recent: 0 })
     this.#bytes += region.bytes
   }
 
-  /** Makes a function the one that the record of an instruction leads to. */
+  /** Makes a function the one that the record of an instruction leads to, in place of another one if there is one. */
   enter({ id, pages }: Region, host: number, record: number, run: CallableFunction): void {
-    const before = this.at(host)
-    if (before !== undefined) this.drop(before.id, 'replaced')
+    const before = this.#byHost.get(host)
+    if (before !== undefined) this.#close(before, false)
     if (this.#free.length === 0 && this.#next === L.MAX_REGIONS) this.#evict()
     const region = this.#live.get(id)
     if (region === undefined) return
@@ -147,14 +151,15 @@ export class RegionCache {
   drop(id: number, reason: DropReason): void {
     const live = this.#live.get(id)
     if (live === undefined) return
-    for (const place of live.entrances) this.#close(place, reason === 'flushed')
+    for (const place of [...live.entrances]) this.#close(place, reason === 'flushed')
     this.#live.delete(id)
     this.#bytes -= live.region.bytes
     this.#dropped(live.region, reason)
   }
 
   #close(place: number, recordsAreGone: boolean): void {
-    const { record, host } = this.#entrances.get(place) as Entrance
+    const { region, record, host } = this.#entrances.get(place) as Entrance
+    region.entrances.splice(region.entrances.indexOf(place), 1)
     // Everything that led to the record leads to it still: it becomes again what it was.
     if (!recordsAreGone && this.#isInstalled(place, record)) {
       const copy = this.#u32[(record + HEADER_COPY) >> 2] as number
@@ -202,4 +207,16 @@ export class RegionCache {
       this.drop(id, 'evicted')
     }
   }
+}
+
+/** Whether an ascending list has an address. */
+export function hasStart(starts: Uint32Array, host: number): boolean {
+  let low = 0
+  let high = starts.length
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if ((starts[middle] as number) < host) low = middle + 1
+    else high = middle
+  }
+  return starts[low] === host
 }

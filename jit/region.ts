@@ -71,6 +71,8 @@ export interface FoundRegion {
   readonly source: RegionSource
   /** Spans of code: host address and length. */
   readonly spans: readonly { readonly host: number; readonly length: number }[]
+  /** Host addresses of its instructions, ascending. */
+  readonly starts: Uint32Array
   /** Host addresses of the indirect transfers in it. */
   readonly sites: readonly number[]
   /** Host addresses of code right outside, where it is left by direct transfers. */
@@ -86,6 +88,7 @@ export class RegionFinder {
   #surroundings!: Surroundings
   #pages = new Map<number, number>()
   #spans: { host: number; length: number }[] = []
+  #starts: number[] = []
   #sites: number[] = []
   #contexts = new Map<string, Context>()
   #nodes = new Map<string, Node>()
@@ -118,6 +121,7 @@ export class RegionFinder {
     this.#surroundings = surroundings
     this.#pages = new Map()
     this.#spans = []
+    this.#starts = []
     this.#sites = []
     this.#contexts = new Map()
     this.#nodes = new Map()
@@ -187,6 +191,7 @@ export class RegionFinder {
         return starts.length > 0 ? node({ kind: 'interpret' }) : undefined
       }
       starts.push(offset)
+      this.#starts.push(this.#host(offset))
       offset += this.#instruction.length
       const terminator = this.#terminator(offset, context)
       if (terminator) return node(terminator)
@@ -293,7 +298,13 @@ export class RegionFinder {
       .filter(({ target }) => target.block < 0)
       .map(({ target }) => this.#host(target.offset))
     const exits = [...new Set(outside)].filter((host) => host !== 0)
-    return { source: { blocks, pages }, spans: this.#spans, sites: this.#sites, exits }
+    return {
+      source: { blocks, pages },
+      spans: this.#spans,
+      starts: Uint32Array.from(new Set(this.#starts)).sort(),
+      sites: this.#sites,
+      exits,
+    }
   }
 
   /** A block that another one runs into is cut there, so that no instruction is translated twice. */

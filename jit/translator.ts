@@ -7,7 +7,7 @@ import { Decoder } from '../src/cpu/decoder/decoder.ts'
 import { OP_CROSS, OP_REGION, OP_STALE } from '../src/cpu/interpreter/record.ts'
 import * as L from '../src/cpu/layout.ts'
 import type { Translator, TranslatorFactory, TranslatorHost } from '../src/cpu/translator.ts'
-import { type DropReason, type Region, RegionCache } from './cache.ts'
+import { type DropReason, hasStart, type Region, RegionCache } from './cache.ts'
 import type { TranslationObserver } from './observer.ts'
 import { IndirectProfile } from './profile.ts'
 import { type FoundRegion, LARGE, MAX_PAGES, RegionFinder, SMALL } from './region.ts'
@@ -15,6 +15,8 @@ import { type CompiledRegion, type CompileOutcome, type CompileService, MAX_ENTR
 
 /** Samples that make a place hot. */
 const HOT = 2
+/** A place in the midst of a region is passed on the way to where that is entered: it must be so many times as hot. */
+const INSIDE = 8
 /** Times that code may be written before each time doubles what makes it hot no further. */
 const MAX_PATIENCE = 10
 /** Instructions between samples: 10,000 are some 15 us of interpreting, 320,000 some 100 us of translated code. */
@@ -70,7 +72,8 @@ export class RegionTranslator implements Translator {
   readonly #eager: boolean
   readonly #observer: TranslationObserver | undefined
   readonly #places = new Map<number, Place>()
-  readonly #pending = new Set<number>()
+  /** Regions that are being compiled, by the host address of their head: their instructions. */
+  readonly #pending = new Map<number, Uint32Array>()
   readonly #instances = new WeakMap<WebAssembly.Module, WebAssembly.Instance>()
   /** By host address. */
   readonly #closed = new Map<number, ClosedEntrance>()
@@ -190,14 +193,21 @@ export class RegionTranslator implements Translator {
       this.#closed.delete(host)
       return
     }
+    for (const starts of this.#pending.values()) if (hasStart(starts, host)) return
     const place = this.#placeAt(host)
-    if (++place.samples < HOT << Math.min(place.setbacks, MAX_PATIENCE)) return
+    if (++place.samples < this.#patience(host, place)) return
     place.samples = 0
     // Better than a region of its own is to be part of the one that leads here.
     for (const head of this.#leftFor.get(host) ?? []) {
       if (this.#again(head)) return
     }
     this.#translate(rip, host)
+  }
+
+  /** Samples that make a place hot. */
+  #patience(host: number, { setbacks }: Place): number {
+    const patience = HOT << Math.min(setbacks, MAX_PATIENCE)
+    return this.#cache.contains(host) ? patience * INSIDE : patience
   }
 
   /** Translates a region anew, which then takes in what has become known since; false when it has had its turns. */
@@ -220,7 +230,7 @@ export class RegionTranslator implements Translator {
     })
     if (found === undefined) return
     this.#placeAt(host).rounds++
-    this.#pending.add(host)
+    this.#pending.set(host, found.starts)
     const code = this.#bytesOf(found)
     const source = this.#observer?.marks ? { ...found.source, marked: true } : found.source
     this.#service.submit(source, (outcome) => {
@@ -264,7 +274,12 @@ export class RegionTranslator implements Translator {
     const { bytes, milliseconds, wasm } = compiled
     for (const span of found.spans) this.#host.runtime.markCode(span.host, span.length)
     const identity = { id: this.#nextId++, host, rip, bytes, blocks: blocks.length }
-    const region: Region = { ...identity, exits: found.exits, pages: pages.map((page) => page.host) }
+    const region: Region = {
+      ...identity,
+      exits: found.exits,
+      starts: found.starts,
+      pages: pages.map((page) => page.host),
+    }
     this.#cache.add(region)
     this.#openEntrances(region, compiled, found)
     for (const site of found.sites) this.#profile.uses(site, host)
@@ -296,6 +311,8 @@ export class RegionTranslator implements Translator {
 
   /** Opens an entrance; false when its code is not decoded, or must be looked at first. */
   #open(host: number, { region, run }: ClosedEntrance): boolean {
+    // A loop that another region has is left to that one.
+    if (host !== region.host && this.#cache.at(host) !== undefined) return false
     const record = this.#host.runtime.findRecord(host, L.MODE_64) >>> 0
     const op = this.#u16[record >> 1]
     // A trace that begins across pages checks its second page in its first record, which can not be replaced.
