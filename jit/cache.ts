@@ -95,6 +95,13 @@ export class RegionCache {
     return place === undefined ? undefined : this.#entrances.get(place)?.region.region
   }
 
+  /** Instructions that the region which is entered at a host address has run. */
+  workOf(host: number): number {
+    const place = this.#byHost.get(host)
+    const entrances = place === undefined ? [] : (this.#entrances.get(place)?.region.entrances ?? [])
+    return entrances.reduce((sum, at) => sum + this.#instructionsAt(at), 0)
+  }
+
   /** Whether a region has the instruction at a host address. */
   contains(host: number): boolean {
     for (const { region } of this.#live.values()) if (hasStart(region.starts, host)) return true

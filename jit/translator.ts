@@ -133,7 +133,9 @@ export class RegionTranslator implements Translator {
     this.#keepUp()
     this.#adapt()
     if (this.#u32[L.MODE >> 2] !== L.MODE_64) return
-    for (const head of this.#profile.read()) this.#again(head)
+    // The one that has done most first: what it takes in need not be translated anew by itself.
+    const ready = [...this.#profile.read()].sort((a, b) => this.#cache.workOf(b) - this.#cache.workOf(a))
+    for (const head of ready) this.#again(head)
     const rip = this.#view.getBigUint64(L.RIP, true)
     const host = this.#hostOf(rip)
     if (host !== 0 && !this.#isHead(host)) this.#hit(rip, host)
@@ -193,7 +195,7 @@ export class RegionTranslator implements Translator {
       this.#closed.delete(host)
       return
     }
-    for (const starts of this.#pending.values()) if (hasStart(starts, host)) return
+    if (this.#isAwaited(host)) return
     const place = this.#placeAt(host)
     if (++place.samples < this.#patience(host, place)) return
     place.samples = 0
@@ -202,6 +204,12 @@ export class RegionTranslator implements Translator {
       if (this.#again(head)) return
     }
     this.#translate(rip, host)
+  }
+
+  /** A region that is being compiled has the instruction. */
+  #isAwaited(host: number): boolean {
+    for (const starts of this.#pending.values()) if (hasStart(starts, host)) return true
+    return false
   }
 
   /** Samples that make a place hot. */
@@ -213,7 +221,7 @@ export class RegionTranslator implements Translator {
   /** Translates a region anew, which then takes in what has become known since; false when it has had its turns. */
   #again(head: number): boolean {
     const region = this.#cache.at(head)
-    if (region === undefined || this.#pending.has(head) || this.#placeAt(head).rounds >= MAX_ROUNDS) return false
+    if (region === undefined || this.#isAwaited(head) || this.#placeAt(head).rounds >= MAX_ROUNDS) return false
     if (this.#hostOf(region.rip) !== head) return false
     this.#translate(region.rip, head)
     return true
