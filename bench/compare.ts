@@ -1,7 +1,7 @@
 /**
- * The comparison with other machines: each workload runs here, on the first peer, on the second, here again, and so on,
- * so that a disturbance of the machine hits both sides of a ratio. A ratio is taken within a round; what is reported is the
- * median of the rounds.
+ * The comparison with other machines: a guest that runs all workloads is booted here, on the first peer, on the second, here
+ * again, and so on, so that a disturbance of the machine hits both sides of a ratio. A ratio is taken within a round; what
+ * is reported is the median of the rounds. What a machine needs to get going is in its first workload, as for any guest.
  */
 import type { MissingPeer, Peer } from './peers/peer.ts'
 import { geometricMean, median } from './statistics.ts'
@@ -59,8 +59,8 @@ export interface Plan {
   readonly workloads: readonly string[]
   readonly scale: number
   readonly rounds: number
-  /** Told before each workload. */
-  readonly progress?: (workload: string) => void
+  /** Told which machine is about to run. */
+  readonly progress?: (machine: string) => void
 }
 
 const WORST = 3
@@ -68,11 +68,8 @@ const WORST = 3
 /** @throws Error when a workload fails here; what fails on a peer is in the result */
 export async function compare(plan: Plan): Promise<Comparison> {
   const present = plan.peers.filter((peer) => 'run' in peer)
-  const workloads: ComparedWorkload[] = []
-  for (const name of plan.workloads) {
-    plan.progress?.(name)
-    workloads.push(summarize(name, await measure(name, plan, present)))
-  }
+  const rounds = await measure(plan, present)
+  const workloads = plan.workloads.map((name) => summarize(name, rounds))
   return {
     here: plan.here.version,
     scale: plan.scale,
@@ -82,59 +79,82 @@ export async function compare(plan: Plan): Promise<Comparison> {
   }
 }
 
+/** What a machine took for each workload, round after round, or why it does not run it. */
+type Times = Map<string, number[] | Failed>
+
 interface Rounds {
-  readonly here: WorkloadResult[]
-  readonly peers: Record<string, WorkloadResult[] | Failed>
+  readonly instructions: ReadonlyMap<string, number>
+  readonly here: Times
+  readonly peers: ReadonlyMap<string, Times>
 }
 
-async function measure(workload: string, { here, rounds, scale }: Plan, peers: readonly Peer[]): Promise<Rounds> {
-  const results: Rounds = { here: [], peers: {} }
-  for (let round = 0; round < rounds; round++) {
-    results.here.push(await ours(here, workload, scale))
+async function measure(plan: Plan, peers: readonly Peer[]): Promise<Rounds> {
+  const instructions = new Map<string, number>()
+  const here: Times = new Map()
+  const others = new Map<string, Times>(peers.map(({ name }) => [name, new Map()]))
+  for (let round = 0; round < plan.rounds; round++) {
+    plan.progress?.('here')
+    for (const result of await ours(plan)) {
+      instructions.set(result.name, result.instructions)
+      note(here, result)
+    }
     for (const peer of peers) {
-      const sofar = results.peers[peer.name] ?? []
-      if ('failed' in sofar) continue
-      results.peers[peer.name] = await peer.run(workload, scale).then(
-        (result) => [...sofar, result],
-        (error: unknown) => ({ failed: messageOf(error) }),
-      )
+      plan.progress?.(peer.name)
+      await theirs(peer, plan, others.get(peer.name) as Times)
     }
   }
-  return results
+  return { instructions, here, peers: others }
 }
 
-/** Without our own time there is nothing to compare. */
-function ours(here: Peer, workload: string, scale: number): Promise<WorkloadResult> {
-  return here.run(workload, scale).catch((error: unknown) => {
-    throw new Error(`${workload} fails here: ${messageOf(error)}`, { cause: error })
-  })
+function note(times: Times, { name, milliseconds }: WorkloadResult): void {
+  const known = times.get(name) ?? []
+  if (Array.isArray(known)) times.set(name, [...known, milliseconds])
+}
+
+/** Without our own times there is nothing to compare. */
+async function ours({ here, workloads, scale }: Plan): Promise<readonly WorkloadResult[]> {
+  try {
+    return await here.run(workloads, scale)
+  } catch (error) {
+    throw new Error(`the workloads fail here: ${messageOf(error)}`, { cause: error })
+  }
+}
+
+/** All workloads at once; when that fails, one by one, to find out which ones the peer does not run. */
+async function theirs(peer: Peer, { workloads, scale }: Plan, times: Times): Promise<void> {
+  const wanted = workloads.filter((name) => !('failed' in (times.get(name) ?? [])))
+  try {
+    for (const result of await peer.run(wanted, scale)) note(times, result)
+  } catch {
+    for (const name of wanted) {
+      try {
+        for (const result of await peer.run([name], scale)) note(times, result)
+      } catch (error) {
+        times.set(name, { failed: messageOf(error) })
+      }
+    }
+  }
 }
 
 function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
 }
 
-function summarize(name: string, { here, peers }: Rounds): ComparedWorkload {
-  const times = here.map(({ milliseconds }) => milliseconds)
+function summarize(name: string, rounds: Rounds): ComparedWorkload {
+  const times = rounds.here.get(name) as number[]
   const timing = { milliseconds: median(times), rounds: times }
-  const instructions = here[0]?.instructions ?? 0
+  const instructions = rounds.instructions.get(name) ?? 0
+  const peers = [...rounds.peers].map(([peer, results]) => {
+    const result = results.get(name) as number[] | Failed
+    return [peer, Array.isArray(result) ? against(times, result) : result] as const
+  })
   return {
     name,
     compute: isCompute(name),
     instructions,
     mips: mipsOf({ instructions, milliseconds: timing.milliseconds }),
     here: timing,
-    peers: Object.fromEntries(
-      Object.entries(peers).map(([peer, results]) => [
-        peer,
-        'failed' in results
-          ? results
-          : against(
-              times,
-              results.map(({ milliseconds }) => milliseconds),
-            ),
-      ]),
-    ),
+    peers: Object.fromEntries(peers),
   }
 }
 

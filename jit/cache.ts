@@ -22,6 +22,8 @@ export interface Region {
   readonly exits: readonly number[]
   /** Host addresses of its instructions, ascending. */
   readonly starts: Uint32Array
+  /** Tells whether a translation would be the same. */
+  readonly shape: string
   /** Host addresses of its pages. */
   readonly pages: readonly number[]
 }

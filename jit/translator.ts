@@ -237,6 +237,9 @@ export class RegionTranslator implements Translator {
       targetsOf: (site) => this.#profile.targets(site, page),
     })
     if (found === undefined) return
+    const shape = shapeOf(found)
+    const known = this.#cache.at(host)
+    if (known?.host === host && known.shape === shape) return
     this.#placeAt(host).rounds++
     this.#pending.set(host, found.starts)
     const code = this.#bytesOf(found)
@@ -286,6 +289,7 @@ export class RegionTranslator implements Translator {
       ...identity,
       exits: found.exits,
       starts: found.starts,
+      shape: shapeOf(found),
       pages: pages.map((page) => page.host),
     }
     this.#cache.add(region)
@@ -349,6 +353,16 @@ export class RegionTranslator implements Translator {
     }
     if (reason === 'written' || reason === 'unproductive') this.#placeAt(region.host).setbacks++
   }
+}
+
+/** What makes two translations of the same code differ: which blocks there are, and where they lead. */
+function shapeOf({ source }: FoundRegion): string {
+  return source.blocks
+    .map(({ offset, instructions, terminator }) => {
+      const targets = terminator.kind === 'indirect' ? terminator.targets.map(({ block }) => block).join() : ''
+      return `${offset}+${instructions}${terminator.kind}${targets}`
+    })
+    .join()
 }
 
 function sameBytes(a: Uint8Array, b: Uint8Array): boolean {

@@ -60,13 +60,17 @@ test('medians and geometric means', () => {
 /** A machine whose workloads take these times, round after round; an Error is a failure. */
 function machine(name: string, times: Readonly<Record<string, readonly (number | Error)[]>>, note?: string): Peer {
   const rounds: Record<string, number> = {}
-  const run = async (workload: string) => {
+  const one = (workload: string) => {
     const round = rounds[workload] ?? 0
-    rounds[workload] = round + 1
     const time = times[workload]?.[round] ?? new Error('asked too often')
-    calls.push(`${name} ${workload}`)
     if (time instanceof Error) throw time
     return { name: workload, instructions: name === 'here' ? 150e6 : 0, milliseconds: time }
+  }
+  const run = async (workloads: readonly string[]) => {
+    calls.push(`${name} ${workloads.join()}`)
+    const results = workloads.map(one)
+    for (const workload of workloads) rounds[workload] = (rounds[workload] ?? 0) + 1
+    return results
   }
   return { name, version: `${name} 1.0`, run, ...(note === undefined ? {} : { note }) }
 }
@@ -88,8 +92,9 @@ async function example(): Promise<Comparison> {
 
 test('machines take turns, and one that fails is not asked again', async () => {
   await example()
-  assert.equal(calls.slice(0, 6), ['here fib', 'qemu fib', 'here fib', 'qemu fib', 'here fib', 'qemu fib'])
-  assert.equal(calls.slice(12, 16), ['here crc32', 'qemu crc32', 'here crc32', 'here crc32'])
+  const all = 'fib,sieve,crc32,smc'
+  assert.equal(calls.slice(0, 6), [`here ${all}`, `qemu ${all}`, 'qemu fib', 'qemu sieve', 'qemu crc32', 'qemu smc'])
+  assert.equal(calls.slice(6), [`here ${all}`, 'qemu fib,sieve,smc', `here ${all}`, 'qemu fib,sieve,smc'])
 })
 
 test('ratios are of one round, and the median of them counts', async () => {
@@ -117,7 +122,7 @@ test('a workload that fails here ends the comparison, by its name', async () => 
     await compare(plan)
     assert.unreachable()
   } catch (error) {
-    assert.is((error as Error).message, 'fib fails here: wrong checksum')
+    assert.is((error as Error).message, 'the workloads fail here: wrong checksum')
   }
 })
 

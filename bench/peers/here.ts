@@ -2,16 +2,16 @@
 import type { Engine } from '../../src/node/engines.ts'
 import { packageVersion } from '../../src/node/files.ts'
 import { commandLine } from '../workloads.ts'
-import { onlyResult, type Peer, timeLimit } from './peer.ts'
+import { type Peer, resultsOf, timeLimit } from './peer.ts'
 import { runModule } from './process.ts'
 
 export function openHere(engine: Engine, image: string): Peer {
   return {
     name: 'here',
     version: `vmmjit ${packageVersion()}, engine ${engine}, Node ${process.version}`,
-    run: async (workload, scale) => {
-      const args = [engine, image, commandLine([workload], scale)]
-      return onlyResult(workload, await runModule('here-child', args, { milliseconds: timeLimit(scale) }))
+    run: async (workloads, scale) => {
+      const args = [engine, image, commandLine(workloads, scale)]
+      return resultsOf(workloads, await runModule('here-child', args, { milliseconds: timeLimit(workloads, scale) }))
     },
   }
 }

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { packageFile } from '../../src/node/files.ts'
 import { commandLine } from '../workloads.ts'
-import { type MissingPeer, onlyResult, type Peer, timeLimit } from './peer.ts'
+import { type MissingPeer, type Peer, resultsOf, timeLimit } from './peer.ts'
 import { run, versionOf } from './process.ts'
 
 export function openNative(compiler = process.env.CC ?? 'gcc'): Peer | MissingPeer {
@@ -16,9 +16,9 @@ export function openNative(compiler = process.env.CC ?? 'gcc'): Peer | MissingPe
   return {
     name: 'native',
     version: `the same C as a program, ${version}`,
-    run: async (workload, scale) => {
-      const limits = { milliseconds: timeLimit(scale) }
-      return onlyResult(workload, await run(program, [commandLine([workload], scale)], limits))
+    run: async (workloads, scale) => {
+      const limits = { milliseconds: timeLimit(workloads, scale) }
+      return resultsOf(workloads, await run(program, [commandLine(workloads, scale)], limits))
     },
   }
 }

@@ -8,8 +8,8 @@ export interface Peer {
   readonly version: string
   /** In which way its figures are something else than ours. */
   readonly note?: string
-  /** Boots afresh and runs one workload. @throws Error with the reason when it can not */
-  run(workload: string, scale: number): Promise<WorkloadResult>
+  /** Boots afresh and runs workloads one after the other. @throws Error with the reason when one of them can not be run */
+  run(workloads: readonly string[], scale: number): Promise<readonly WorkloadResult[]>
 }
 
 export interface MissingPeer {
@@ -18,14 +18,17 @@ export interface MissingPeer {
   readonly missing: string
 }
 
-/** Far more than any workload takes: some seconds at scale 1 on an interpreter. */
-export function timeLimit(scale: number): number {
-  return 60_000 + 20_000 * scale
+/** Far more than workloads take: some seconds each at scale 1 on an interpreter. */
+export function timeLimit(workloads: readonly string[], scale: number): number {
+  return 60_000 + 20_000 * scale * workloads.length
 }
 
-/** The result of the one workload that a guest was asked for. */
-export function onlyResult(workload: string, output: Output): WorkloadResult {
-  const result = parseResults(output.stdout).find(({ name }) => name === workload)
-  if (result === undefined) throw new Error(`no result in the output${lastWords(output)}`)
-  return result
+/** The results of the workloads that a guest was asked for. @throws Error when one is not there */
+export function resultsOf(workloads: readonly string[], output: Output): readonly WorkloadResult[] {
+  const results = parseResults(output.stdout)
+  return workloads.map((workload) => {
+    const result = results.find(({ name }) => name === workload)
+    if (result === undefined) throw new Error(`no result of ${workload} in the output${lastWords(output)}`)
+    return result
+  })
 }

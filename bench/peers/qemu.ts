@@ -1,6 +1,6 @@
 /** QEMU's translator, on the same image (guests/README.md, "Under QEMU"). */
 import { commandLine } from '../workloads.ts'
-import { type MissingPeer, onlyResult, type Peer, timeLimit } from './peer.ts'
+import { type MissingPeer, type Peer, resultsOf, timeLimit } from './peer.ts'
 import { run, versionOf } from './process.ts'
 
 const COMMAND = 'qemu-system-x86_64'
@@ -15,10 +15,10 @@ export function openQemu(image: string, command = COMMAND): Peer | MissingPeer {
   return {
     name: 'qemu',
     version: `${version}, TCG`,
-    run: async (workload, scale) => {
-      const args = [...MACHINE, ...POWER_OFF, '-kernel', image, '-append', commandLine([workload], scale)]
-      const limits = { milliseconds: timeLimit(scale), statuses: [ALL_IS_WELL] }
-      return onlyResult(workload, await run(command, args, limits))
+    run: async (workloads, scale) => {
+      const args = [...MACHINE, ...POWER_OFF, '-kernel', image, '-append', commandLine(workloads, scale)]
+      const limits = { milliseconds: timeLimit(workloads, scale), statuses: [ALL_IS_WELL] }
+      return resultsOf(workloads, await run(command, args, limits))
     },
   }
 }

@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { IMAGES } from '../images.ts'
 import { commandLine } from '../workloads.ts'
-import { type MissingPeer, onlyResult, type Peer, timeLimit } from './peer.ts'
+import { type MissingPeer, type Peer, resultsOf, timeLimit } from './peer.ts'
 import { runModule } from './process.ts'
 
 const { resolve } = createRequire(import.meta.url)
@@ -24,9 +24,9 @@ export function openV86(packageName = 'v86'): Peer | MissingPeer {
       name: 'v86',
       version: `v86 ${version}, Node ${process.version}`,
       note: 'its 32-bit build of the workloads (guest32.elf) against our 64-bit one',
-      run: async (workload, scale) => {
-        const args = [wasm, IMAGES.code32, commandLine([workload], scale)]
-        return onlyResult(workload, await runModule('v86-child', args, { milliseconds: timeLimit(scale) }))
+      run: async (workloads, scale) => {
+        const args = [wasm, IMAGES.code32, commandLine(workloads, scale)]
+        return resultsOf(workloads, await runModule('v86-child', args, { milliseconds: timeLimit(workloads, scale) }))
       },
     }
   } catch {
