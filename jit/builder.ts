@@ -211,16 +211,11 @@ export class TranslatorBuilder extends PathBuilder {
    */
   #host(linear: Value, bytes: Bytes, write: boolean, access: Access | undefined): Value {
     const slot = this.#slot(access)
-    const addend = this.variable('i32')
-    const lookUp = (): void => this.#lookUp(linear, bytes, write, addend, slot)
-    if (slot === undefined) lookUp()
-    else {
-      const key = this.binary('and', linear, this.i64(BigInt.asUintN(64, BigInt(-4096 | (bytes - 1)))))
-      const tag = this.state64(slot + (write ? L.SLOT_WRITE : L.SLOT_READ))
-      const hit = (): void => this.assign(addend, this.state32(slot + L.SLOT_ADDEND))
-      this.if(this.compare('ne', key, tag), lookUp, hit)
-    }
-    return this.binary('add', this.wrap(linear), addend)
+    if (slot === undefined) return this.binary('add', this.wrap(linear), this.#lookUp(linear, bytes, write).addend)
+    const key = this.binary('and', linear, this.i64(BigInt.asUintN(64, BigInt(-4096 | (bytes - 1)))))
+    const tag = this.state64(slot + (write ? L.SLOT_WRITE : L.SLOT_READ))
+    this.if(this.compare('ne', key, tag), () => this.#fillSlot(slot, linear, bytes, write))
+    return this.binary('add', this.wrap(linear), this.state32(slot + L.SLOT_ADDEND))
   }
 
   /** The slot of the operand's page; definitions that compute an address of their own have none. */
@@ -230,20 +225,22 @@ export class TranslatorBuilder extends PathBuilder {
     return hasOperand ? slotOf(this.#instruction, this.#offset) : undefined
   }
 
-  /** Through the TLB; the slot follows. */
-  #lookUp(linear: Value, bytes: Bytes, write: boolean, addend: Value, slot: number | undefined): void {
+  /** Looks an operand up in the TLB. */
+  #lookUp(linear: Value, bytes: Bytes, write: boolean): { tag: Value; addend: Value } {
     const entry = this.tlbEntry(linear)
     const tag = this.load('i64', 8, entry, write ? L.TLB_WRITE : L.TLB_READ)
     const outside = this.compare('ge_u', this.binary('xor', tag, linear), this.i64(4096 - (bytes - 1)))
     this.if(outside, () => this.leaveToInterpret(this.#offset))
-    this.assign(addend, this.load('i32', 4, entry, L.TLB_ADDEND))
-    if (slot === undefined) return
-    this.setState64(slot + L.SLOT_READ, tag)
+    return { tag, addend: this.load('i32', 4, entry, L.TLB_ADDEND) }
+  }
+
+  /** The addend goes by way of the slot: a value that comes from two places would cost a register more. */
+  #fillSlot(slot: number, linear: Value, bytes: Bytes, write: boolean): void {
+    const { tag, addend } = this.#lookUp(linear, bytes, write)
     this.setState32(slot + L.SLOT_ADDEND, addend)
-    // What may be written may be read. The other way round the TLB has another tag, which is none for a slot.
-    const writeTag = write ? tag : this.load('i64', 8, entry, L.TLB_WRITE)
-    const writable = write ? tag : this.select(this.compare('eq', writeTag, tag), tag, this.i64(L.NO_PAGE))
-    this.setState64(slot + L.SLOT_WRITE, writable)
+    this.setState64(slot + L.SLOT_READ, tag)
+    // What may be written may be read; the other way round the next write finds out.
+    this.setState64(slot + L.SLOT_WRITE, write ? tag : this.i64(L.NO_PAGE))
   }
 
   read(address: Value, bytes: Bytes, access?: Access): Value {
