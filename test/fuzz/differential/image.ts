@@ -117,11 +117,12 @@ export class Image {
     const full = P | RW | A | D | user
     this.put64(PML4 + RECURSIVE_SLOT * 8, BigInt(PML4) | P | RW | A | D)
     this.map(SYSTEM, 0, TABLES, () => P | RW | G | (random.oneIn(4) ? 0n : A | D))
-    // Accessed from the start: a translator may look at code that is never run.
-    this.map(codeBase, CODE, CODE_SIZE, () => full, codePages)
+    // A look at code that is never run must leave no trace: its pages are not accessed yet.
+    const code = full & ~A
+    this.map(codeBase, CODE, CODE_SIZE, () => code, codePages)
     const dataPage = (): bigint => dataRights(random, user, tidy)
     this.map(codeBase + BigInt(NEAR_DATA), DATA, DATA_SIZE, dataPage, scatteringOf(random))
-    this.map(codeBase + BigInt(CODE_ALIAS), CODE, CODE_SIZE, () => full, codePages)
+    this.map(codeBase + BigInt(CODE_ALIAS), CODE, CODE_SIZE, () => code, codePages)
     this.map(dataBase, DATA, DATA_SIZE, dataPage, scatteringOf(random))
     // Ring 0 takes its exceptions on the same stack, which must be there.
     this.map(stackBase, STACK, STACK_SIZE, () => (ring === 3 && random.oneIn(3) ? A | MENDABLE | user : full))
