@@ -29,9 +29,15 @@ export class WorkerCompileService implements CompileService {
   #next = 1
   #failure: string | undefined
   readonly #warn: (message: string) => void
+  readonly #startWorker: (port: MessagePort) => Worker
 
-  constructor(warn: (message: string) => void = (message) => process.emitWarning(message, 'VmmjitWarning')) {
+  /** `start` makes the thread, which gets the other end of the port as its workerData. */
+  constructor(
+    warn: (message: string) => void = (message) => process.emitWarning(message, 'VmmjitWarning'),
+    start: (port: MessagePort) => Worker = startWorker,
+  ) {
     this.#warn = warn
+    this.#startWorker = start
   }
 
   submit(source: RegionSource, done: Done): void {
@@ -65,7 +71,7 @@ export class WorkerCompileService implements CompileService {
     const { port1, port2 } = new MessageChannel() as unknown as { port1: MessagePort; port2: MessagePort }
     this.#port = port1
     port1.unref()
-    this.#worker = startWorker(port2)
+    this.#worker = this.#startWorker(port2)
     this.#worker.unref()
     this.#worker.on('error', (error: Error) => this.#fail(error.message))
     this.#worker.on('exit', (status) => this.#fail(`it ended with status ${status}`))
