@@ -97,6 +97,13 @@ export class RegionCache {
     return place === undefined ? undefined : this.#entrances.get(place)?.region.region
   }
 
+  /** Whether a region can still be entered at its head: then its code is as it was translated. */
+  isIntact({ id, host }: Region): boolean {
+    const place = this.#byHost.get(host)
+    const entrance = place === undefined ? undefined : this.#entrances.get(place)
+    return entrance?.region.region.id === id && this.#isInstalled(place as number, entrance.record)
+  }
+
   /** Instructions that the region which is entered at a host address has run. */
   workOf(host: number): number {
     const place = this.#byHost.get(host)

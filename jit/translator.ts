@@ -228,7 +228,7 @@ export class RegionTranslator implements Translator {
   }
 
   #translate(rip: bigint, host: number): void {
-    if (this.#pending.has(host) || this.#pending.size >= MAX_PENDING) return
+    if (this.#pending.has(host) || this.#pending.size >= MAX_PENDING || this.#recordToReplace(host) === 0) return
     const page = rip & ~0xfffn
     const { runtime } = this.#host
     const found = this.#finder.find(Number(rip & 0xfffn), {
@@ -269,7 +269,7 @@ export class RegionTranslator implements Translator {
     }
     this.#counts.milliseconds += outcome.milliseconds
     this.#keepUp()
-    if (!sameBytes(code, this.#bytesOf(found))) {
+    if (this.#recordToReplace(host) === 0 || !sameBytes(code, this.#bytesOf(found))) {
       this.#counts.outdated++
       return
     }
@@ -323,14 +323,21 @@ export class RegionTranslator implements Translator {
 
   /** Opens an entrance; false when its code is not decoded, or must be looked at first. */
   #open(host: number, { region, run }: ClosedEntrance): boolean {
-    // A loop that another region has is left to that one.
-    if (host !== region.host && this.#cache.at(host) !== undefined) return false
+    // A loop that another region has is left to that one; and only the record at its head tells that code was written.
+    const isLoop = host !== region.host
+    if (isLoop && (this.#cache.at(host) !== undefined || !this.#cache.isIntact(region))) return false
+    const record = this.#recordToReplace(host)
+    if (record === 0) return false
+    this.#cache.enter(region, host, record, run)
+    return true
+  }
+
+  /** The record of an instruction, if a region can take its place; else 0. */
+  #recordToReplace(host: number): number {
     const record = this.#host.runtime.findRecord(host, L.MODE_64) >>> 0
     const op = this.#u16[record >> 1]
     // A trace that begins across pages checks its second page in its first record, which can not be replaced.
-    if (record === 0 || op === OP_CROSS || op === OP_STALE) return false
-    this.#cache.enter(region, host, record, run)
-    return true
+    return op === OP_CROSS || op === OP_STALE ? 0 : record
   }
 
   #instanceOf(module: WebAssembly.Module): WebAssembly.Instance {

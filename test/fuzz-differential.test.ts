@@ -8,8 +8,6 @@
  * names its seed, and DIFF_SEED with that seed and DIFF_PROGRAMS=1 plays it again: what happens follows from the seed, not
  * from the time it takes. DIFF_SHRINK_MS says for how long a failure is made smaller; 0 shows it as it is.
  */
-import { spawn } from 'node:child_process'
-import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -17,6 +15,7 @@ import * as L from '../src/cpu/layout.ts'
 import { Contestant } from './fuzz/differential/duel.ts'
 import { CODE, K } from './fuzz/differential/layout.ts'
 import { makeProgram } from './fuzz/differential/program.ts'
+import { runWatched } from './fuzz/watched-child.ts'
 import type { TranslatingEngine } from './support/translators.ts'
 
 const SECONDS = Number(process.env.DIFF_SECONDS ?? 4)
@@ -33,26 +32,8 @@ interface Totals {
 
 function playMatches(engine: TranslatingEngine): Promise<Totals> {
   const file = fileURLToPath(new URL('fuzz/differential/child.ts', import.meta.url))
-  const argv = ['--import', 'tsx', file, engine, SEED, SECONDS, PROGRAMS].map(String)
-  const child = spawn(process.execPath, argv, { stdio: ['ignore', 'pipe', 'pipe'] })
-  let last = ''
-  let trouble = ''
-  const hang = setTimeout(() => {
-    trouble += `nothing has happened for ${HANG_MS / 1000} s`
-    child.kill('SIGKILL')
-  }, HANG_MS)
-  createInterface(child.stdout).on('line', (line) => {
-    last = line
-    hang.refresh()
-  })
-  child.stderr.on('data', (text) => (trouble += text))
-  return new Promise((resolve, reject) => {
-    child.on('close', (status) => {
-      clearTimeout(hang)
-      if (status === 0) resolve(JSON.parse(last) as Totals)
-      else reject(new Error(`DIFF_ENGINE=${engine} DIFF_SEED=${last}: ${trouble}`))
-    })
-  })
+  const told = (last: string): string => `DIFF_ENGINE=${engine} DIFF_SEED=${last}`
+  return runWatched(file, [engine, SEED, SECONDS, PROGRAMS], HANG_MS, told)
 }
 
 for (const engine of ENGINES) {

@@ -2,8 +2,6 @@
  * Random code in ring 0 and in ring 3 (fuzz/random-code.ts). FUZZ_INSTRUCTIONS says how many instructions each ring runs,
  * FUZZ_SEED which seed to begin with; a failure names the seed that brings it back.
  */
-import { spawn } from 'node:child_process'
-import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -17,6 +15,7 @@ import { Invariants } from './fuzz/invariants.ts'
 import { type Ring, randomProgram } from './fuzz/machine.ts'
 import { Random } from './fuzz/random.ts'
 import { ERROR_EXIT, EVENT_INTERVAL, FuzzMachine } from './fuzz/random-code.ts'
+import { runWatched } from './fuzz/watched-child.ts'
 
 const INSTRUCTIONS = Number(process.env.FUZZ_INSTRUCTIONS ?? 1_000_000)
 const SEED = Number(process.env.FUZZ_SEED ?? 1)
@@ -31,26 +30,7 @@ interface Totals {
 
 function runFuzz(ring: Ring): Promise<Totals> {
   const file = fileURLToPath(new URL('fuzz/child.ts', import.meta.url))
-  const argv = ['--import', 'tsx', file, ring, SEED, INSTRUCTIONS].map(String)
-  const child = spawn(process.execPath, argv, { stdio: ['ignore', 'pipe', 'pipe'] })
-  let last = ''
-  let trouble = ''
-  const hang = setTimeout(() => {
-    trouble += `nothing has happened for ${HANG_MS / 1000} s`
-    child.kill('SIGKILL')
-  }, HANG_MS)
-  createInterface(child.stdout).on('line', (line) => {
-    last = line
-    hang.refresh()
-  })
-  child.stderr.on('data', (text) => (trouble += text))
-  return new Promise((resolve, reject) => {
-    child.on('close', (status) => {
-      clearTimeout(hang)
-      if (status === 0) resolve(JSON.parse(last) as Totals)
-      else reject(new Error(`ring ${ring}, FUZZ_SEED=${last}: ${trouble}`))
-    })
-  })
+  return runWatched(file, [ring, SEED, INSTRUCTIONS], HANG_MS, (last) => `ring ${ring}, FUZZ_SEED=${last}`)
 }
 
 for (const ring of [0, 3] as const) {

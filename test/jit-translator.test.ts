@@ -36,6 +36,13 @@ function machine(options: Partial<TranslatorOptions> = {}): Watched {
   return { it, translated, dropped, statistic: (name) => it.cpu.statistics().translator?.[name] ?? 0 }
 }
 
+/** A compiler that answers when it is told to. */
+function lateService(): { service: CompileService; late: (() => void)[] } {
+  const late: (() => void)[] = []
+  const submit: CompileService['submit'] = (source, done) => late.push(() => synchronousService.submit(source, done))
+  return { service: { submit, poll: () => {} }, late }
+}
+
 function runLoop({ it }: Watched, at = CODE): bigint {
   it.cpu.writeU64(L.RAX, 0n)
   it.cpu.writeU64(L.RIP, BigInt(at))
@@ -117,11 +124,7 @@ test('a compiler that fails leaves a guest that is interpreted', () => {
 })
 
 test('a compiler that answers late: what came too late for its code is not installed', () => {
-  const late: (() => void)[] = []
-  const service: CompileService = {
-    submit: (source, done) => late.push(() => synchronousService.submit(source, done)),
-    poll: () => {},
-  }
+  const { service, late } = lateService()
   const watched = machine({ service })
   watched.it.put(CODE, ...countingLoop(TURNS, 3))
   runLoop(watched)
@@ -134,11 +137,7 @@ test('a compiler that answers late: what came too late for its code is not insta
 })
 
 test('nothing is installed in a VM that is gone', () => {
-  const late: (() => void)[] = []
-  const service: CompileService = {
-    submit: (source, done) => late.push(() => synchronousService.submit(source, done)),
-    poll: () => {},
-  }
+  const { service, late } = lateService()
   const watched = machine({ service })
   watched.it.put(CODE, ...countingLoop(TURNS, 3))
   runLoop(watched)

@@ -25,10 +25,11 @@ function constantSpans(cpu: Cpu): [number, number, string][] {
     [L.CR4_ALLOWED, L.RECORD_NEXT, 'the ranges and allowed bits'],
     [L.RECORD_END, L.FETCH_HOST, 'the map'],
     [L.RAM_END, L.RAM_END + 4, 'the end of RAM'],
-    [L.WALK_CACHE + L.WALKS * 32, L.TLB, 'the rest of the state'],
+    [L.PAGE_SLOTS + L.PAGE_SLOT_COUNT * L.PAGE_SLOT_SIZE, L.TLB, 'the rest of the state'],
     [L.OPEN_BUS, L.OPEN_BUS + PAGE, 'the open bus page'],
     [L.OPEN_BUS + PAGE, L.SCRATCH_PAGE, 'the gap behind the open bus page'],
-    [L.SCRATCH_PAGE + PAGE, L.RECORDS, 'the gap behind the scratch page'],
+    [L.SCRATCH_PAGE + PAGE, L.INDIRECT_RING, 'the gap behind the scratch page'],
+    [L.ITLB + L.CONTEXTS * L.ITLB_SET_SIZE, L.RECORDS, 'the gap behind the code TLB'],
     [pagesEnd, cpu.readU32(L.RAM_START), 'the gap before RAM'],
     [cpu.readU32(L.RAM_END), cpu.bytes.length, 'what lies behind RAM'],
   ]

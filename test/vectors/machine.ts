@@ -4,26 +4,9 @@
  */
 import { Cpu, type TranslatorFactory } from '../../src/cpu/cpu.ts'
 import * as L from '../../src/cpu/layout.ts'
+import { REGISTERS } from '../support/registers.ts'
 import { type Case, defaultWord, type StateChange } from './corpus.ts'
 
-const REGISTERS = [
-  'rax',
-  'rcx',
-  'rdx',
-  'rbx',
-  'rsp',
-  'rbp',
-  'rsi',
-  'rdi',
-  'r8',
-  'r9',
-  'r10',
-  'r11',
-  'r12',
-  'r13',
-  'r14',
-  'r15',
-] as const
 const SEGMENTS = ['es', 'cs', 'ss', 'ds', 'fs', 'gs'] as const
 const WINDOW_START = 0x4000
 const DATA_START = 0x8000

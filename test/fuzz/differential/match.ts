@@ -7,6 +7,7 @@ import { Decoder } from '../../../src/cpu/decoder/decoder.ts'
 import { disassemble } from '../../../src/cpu/decoder/disassemble.ts'
 import { DecodeStatus, Instruction } from '../../../src/cpu/decoder/instruction.ts'
 import * as L from '../../../src/cpu/layout.ts'
+import { REGISTERS } from '../../support/registers.ts'
 import { TRANSLATORS, type TranslatingEngine } from '../../support/translators.ts'
 import { Random } from '../random.ts'
 import { Contestant, Duel, type Step } from './duel.ts'
@@ -211,7 +212,7 @@ class Follower {
     const changed = registers
       .map((value, n) => ({ value, now: cpu.readU64(L.GPR + n * 8), n }))
       .filter(({ value, now }) => value !== now)
-      .map(({ now, n }) => `${NAMES[n]}=${now.toString(16)}`)
+      .map(({ now, n }) => `${REGISTERS[n]}=${now.toString(16)}`)
     const place = BigInt.asIntN(64, rip - this.#codeBase)
     const short = place >= 0 && place < 0x8000 ? `code+${place.toString(16)}` : rip.toString(16)
     return `${short}: ${text}  ${changed.join(' ')} flags=${cpu.rflags.toString(16)}`
@@ -227,22 +228,3 @@ class Follower {
     return status === DecodeStatus.ok ? disassemble(this.#instruction, rip) : Buffer.from(bytes).toString('hex')
   }
 }
-
-const NAMES = [
-  'rax',
-  'rcx',
-  'rdx',
-  'rbx',
-  'rsp',
-  'rbp',
-  'rsi',
-  'rdi',
-  'r8',
-  'r9',
-  'r10',
-  'r11',
-  'r12',
-  'r13',
-  'r14',
-  'r15',
-]
