@@ -3,7 +3,7 @@
  * modules that work on it. Everything that a guest instruction does happens in WebAssembly; this class enters it, decodes
  * instructions when asked (exit EXIT_DECODE never leaves run()), and gives the owner registers, memory and exits.
  */
-import { MAX_PATH } from './interpreter/record.ts'
+import { MAX_PATH, MAX_TRACE } from './interpreter/record.ts'
 import { TraceDecoder } from './interpreter/trace.ts'
 import * as L from './layout.ts'
 import { interpreterModule, type Runtime, runtimeModule } from './modules.ts'
@@ -93,7 +93,8 @@ export class Cpu {
    * Runs the guest until something must be done outside.
    *
    * @param budget instructions (attempted ones and delivered exceptions count) before it returns EXIT_BUDGET; at most 2^31 - 1
-   * @param exact the budget is met to the instruction; otherwise the run may end up to MAX_PATH instructions early
+   * @param exact the budget is met to the instruction; otherwise the run may end early: by less than MAX_PATH
+   *   instructions with a translator, MAX_TRACE without
    * @returns a VMX basic exit reason or EXIT_BUDGET; details are in the EXIT_ fields of the state
    */
   run(budget: number, exact = false): number {
@@ -117,8 +118,9 @@ export class Cpu {
   #runSlice(budget: number, exact: boolean): number {
     const u32 = this.#u32
     u32[L.BUDGET >> 2] = budget
-    // Less than a path could not be spent at all otherwise.
-    u32[L.EXACT >> 2] = exact || budget < MAX_PATH ? 1 : 0
+    // Less than that could not be spent at all otherwise.
+    const least = this.#translator === undefined ? MAX_TRACE : MAX_PATH
+    u32[L.EXACT >> 2] = exact || budget < least ? 1 : 0
     u32[L.EXIT_REASON >> 2] = L.EXIT_NONE
     let reason = this.#run()
     while (reason === L.EXIT_DECODE) {
