@@ -130,8 +130,8 @@ class RegionEmitter {
   }
 
   #need(node: number): FlagsNeed {
-    // What comes behind the dispatch node is known only there.
-    return this.#isDispatch(node) ? 'pieces' : (this.#flagsNeeded[this.#graph.names[node] as number] as FlagsNeed)
+    // Who goes to the dispatch node brings what the entry needs that is gone to.
+    return this.#isDispatch(node) ? 'any' : (this.#flagsNeeded[this.#graph.names[node] as number] as FlagsNeed)
   }
 
   #goHome(to: number): void {
@@ -240,7 +240,7 @@ class RegionEmitter {
     const x = this.#x
     const short = x.shortOfBudget(this.#longestEntry + x.env.count)
     x.if(short, () => x.leaveShort((this.#blocks[name] as Block).offset))
-    this.#goHome(0)
+    x.goHome(this.#flagsNeeded[name] as FlagsNeed)
     x.assign(this.#entry, x.i32(this.#graph.entries.indexOf(name)))
     x.br('loop0')
   }
