@@ -11,6 +11,8 @@ const FIRST = 16
 const GROWTH = 4
 /** Targets of one place that are remembered. */
 const MAX_TARGETS = 64
+/** Places that are remembered; more are forgotten all at once. */
+const MAX_SITES = 20_000
 /** An offset is a 32-bit number, and a region is not meant to reach far. */
 const REACH = 1n << 28n
 
@@ -39,6 +41,7 @@ export class IndirectProfile {
   #site(site: number): Site {
     const known = this.#sites.get(site)
     if (known) return known
+    if (this.#sites.size >= MAX_SITES) this.#sites.clear()
     const fresh: Site = { counts: new Map(), heads: new Set(), known: new Set(), news: 0, threshold: FIRST }
     this.#sites.set(site, fresh)
     return fresh
