@@ -1,23 +1,6 @@
-// 128-bit multiplication and division, bit deposit and extract, CRC-32C: what wasm has no instruction for.
+// 128-bit division, bit deposit and extract, CRC-32C: what wasm has no instruction for.
 
 import * as L from '../layout'
-
-export function multiplyHighUnsigned(a: u64, b: u64): u64 {
-  const aLow = a & 0xffffffff
-  const aHigh = a >> 32
-  const bLow = b & 0xffffffff
-  const bHigh = b >> 32
-  const middle = aHigh * bLow + ((aLow * bLow) >> 32)
-  const cross = aLow * bHigh + (middle & 0xffffffff)
-  return aHigh * bHigh + (middle >> 32) + (cross >> 32)
-}
-
-export function multiplyHighSigned(a: u64, b: u64): u64 {
-  let high = multiplyHighUnsigned(a, b)
-  if ((a as i64) < 0) high -= b
-  if ((b as i64) < 0) high -= a
-  return high
-}
 
 function setResult(quotient: u64, remainder: u64): void {
   store<u64>(L.QUOTIENT, quotient)

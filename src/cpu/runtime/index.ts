@@ -11,8 +11,6 @@ export {
   crc32c,
   divideSigned,
   divideUnsigned,
-  multiplyHighSigned,
-  multiplyHighUnsigned,
   pdep,
   pext,
 } from './arithmetic'
