@@ -12,6 +12,7 @@ const LEFT = 130
 const RIGHT = WIDTH - 60
 const BAR = 10
 const GAP = 10
+const TITLE = 'How many times as fast as other emulators: right of 1 is faster'
 const TEXT = '#7d8590'
 const GRID = '#7d859040'
 const COLOURS = ['#2f81f7', '#db8f1c', '#2da44e']
@@ -94,6 +95,7 @@ export function chart(comparison: Comparison): string {
   const bottom = top + rows.length * rowHeight + GAP / 2
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${bottom + 26}" font-family="sans-serif" fill="${TEXT}">`,
+    `<title>${TITLE}</title>`,
     ...head.lines,
     ...ticks.map((tick) => gridLine(at(tick), top, bottom, tick)),
     ...rows.flatMap((row, index) => drawRow(row, top + index * rowHeight + GAP / 2, at)),
@@ -103,9 +105,7 @@ export function chart(comparison: Comparison): string {
 }
 
 function header(comparison: Comparison, peers: readonly PeerSummary[]): { lines: string[]; height: number } {
-  const lines = [
-    text(12, 22, 'How many times as fast as other emulators: right of 1 is faster', { size: 15, strong: true }),
-  ]
+  const lines = [text(12, 22, TITLE, { size: 15, strong: true })]
   let y = 26
   for (const [index, { version, note }] of peers.entries()) {
     y += 18

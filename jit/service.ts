@@ -32,6 +32,8 @@ export interface CompileFailure {
 export type CompileOutcome = CompiledRegion | CompileFailure
 
 export interface CompileService {
+  /** A first region costs no more than any other. */
+  readonly started: boolean
   /** Has a region compiled; `done` is called from here, or from a later poll(). */
   submit(source: RegionSource, done: (outcome: CompileOutcome) => void): void
   /** Hands over what has been compiled since. */

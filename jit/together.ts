@@ -28,6 +28,7 @@ export function compileSafely(sources: readonly RegionSource[]): CompileOutcome[
 
 /** For tests, and for hosts without workers. */
 export const synchronousService: CompileService = {
+  started: true,
   submit(source, done) {
     done(compileTogether([source])[0] as CompileOutcome)
   },

@@ -22,6 +22,11 @@ const MAX_PATIENCE = 10
 /** Instructions between samples: 10,000 are some 15 us of interpreting, 320,000 some 100 us of translated code. */
 const SHORT_INTERVAL = 10_000
 const LONG_INTERVAL = 320_000
+/**
+ * Instructions that a processor runs before it asks for the first translation of the process: to load Binaryen costs as
+ * much as to interpret so many, while V8 is busy with the interpreter, and a run that ends soon should not pay for it.
+ */
+const WARM_UP = 150_000_000
 /** Samples between two reviews of what regions have done. */
 const REVIEW = 256
 /** Places whose samples are kept; more are forgotten all at once, which also lets old ones go. */
@@ -87,6 +92,8 @@ export class RegionTranslator implements Translator {
   #flushes = 0
   #invalidations = 0
   #lastTranslated = 0
+  /** While it warms up. */
+  #instructions = 0
 
   constructor(host: TranslatorHost, options: TranslatorOptions) {
     this.#host = host
@@ -129,6 +136,7 @@ export class RegionTranslator implements Translator {
   }
 
   sample(): void {
+    if (this.#warmsUp()) return
     this.#service.poll()
     this.#keepUp()
     this.#adapt()
@@ -139,6 +147,14 @@ export class RegionTranslator implements Translator {
     const rip = this.#view.getBigUint64(L.RIP, true)
     const host = this.#hostOf(rip)
     if (host !== 0 && !this.#isHead(host)) this.#hit(rip, host)
+  }
+
+  /** Whether it is too early for the first translation. */
+  #warmsUp(): boolean {
+    if (this.#service.started || this.#instructions >= WARM_UP) return false
+    this.#instructions += this.interval
+    this.interval = this.#instructions < WARM_UP ? LONG_INTERVAL : SHORT_INTERVAL
+    return true
   }
 
   decoded(): void {

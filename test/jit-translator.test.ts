@@ -37,10 +37,10 @@ function machine(options: Partial<TranslatorOptions> = {}): Watched {
 }
 
 /** A compiler that answers when it is told to. */
-function lateService(): { service: CompileService; late: (() => void)[] } {
+function lateService(started = true): { service: CompileService; late: (() => void)[] } {
   const late: (() => void)[] = []
   const submit: CompileService['submit'] = (source, done) => late.push(() => synchronousService.submit(source, done))
-  return { service: { submit, poll: () => {} }, late }
+  return { service: { started, submit, poll: () => {} }, late }
 }
 
 function runLoop({ it }: Watched, at = CODE): bigint {
@@ -113,6 +113,7 @@ test('code that is patched before every call costs few translations', () => {
 
 test('a compiler that fails leaves a guest that is interpreted', () => {
   const service: CompileService = {
+    started: true,
     submit: (_source, done) => done({ failure: 'out of luck', expected: false }),
     poll: () => {},
   }
@@ -136,11 +137,24 @@ test('a compiler that answers late: what came too late for its code is not insta
   assert.is(runLoop(watched), BigInt(TURNS * 5))
 })
 
+test('a compiler that must be started first is not, until that pays', () => {
+  const { service, late } = lateService(false)
+  const watched = machine({ service })
+  watched.it.put(CODE, ...countingLoop(TURNS, 3))
+  runLoop(watched)
+  assert.is(late.length, 0)
+  watched.it.put(CODE, ...countingLoop(60_000_000, 3))
+  watched.it.cpu.writeU64(L.RIP, BigInt(CODE))
+  assert.is(watched.it.cpu.run(200_000_000), EXIT_HLT)
+  assert.ok(late.length > 0)
+})
+
 test('nothing is installed in a VM that is gone', () => {
   const { service, late } = lateService()
   const watched = machine({ service })
   watched.it.put(CODE, ...countingLoop(TURNS, 3))
   runLoop(watched)
+  assert.ok(late.length > 0)
   watched.it.cpu.dispose()
   for (const answer of late) answer()
   assert.equal(watched.translated, [])

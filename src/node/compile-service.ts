@@ -40,6 +40,10 @@ export class WorkerCompileService implements CompileService {
     this.#startWorker = start
   }
 
+  get started(): boolean {
+    return this.#worker !== undefined
+  }
+
   submit(source: RegionSource, done: Done): void {
     if (this.#failure !== undefined) {
       done({ failure: this.#failure, expected: true })

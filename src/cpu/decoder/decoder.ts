@@ -7,7 +7,7 @@
  * be misled by it checks first. The last byte an instruction may have is its fifteenth.
  */
 
-import { AxisNumber, buildDispatch, NO_ENCODING } from './dispatch.ts'
+import { AxisNumber, dispatchFor, NO_ENCODING } from './dispatch.ts'
 import { FEATURES, type Feature } from './features.ts'
 import { DecodeStatus, type Instruction, NO_REGISTER, OperandKind, RIP_BASE, Segment } from './instruction.ts'
 import { Addressing, EncodingFlag } from './notation.ts'
@@ -100,7 +100,7 @@ export class Decoder {
 
   constructor(mode: CodeSize, features: Iterable<Feature> = FEATURES) {
     this.mode = mode
-    const { roots, nodes } = buildDispatch(mode, new Set(features))
+    const { roots, nodes } = dispatchFor(mode, new Set(features))
     this.roots = roots
     this.nodes = nodes
     this.widths = widthTable(mode)

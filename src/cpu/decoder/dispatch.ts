@@ -68,7 +68,19 @@ class Builder {
   }
 }
 
-export function buildDispatch(mode: CodeSize, features: ReadonlySet<Feature>): Dispatch {
+/** Built once for a mode and a set of features: the first takes 20 ms. They are not written to. */
+const built = new Map<string, Dispatch>()
+
+export function dispatchFor(mode: CodeSize, features: ReadonlySet<Feature>): Dispatch {
+  const key = `${mode} ${[...features].sort().join(' ')}`
+  const known = built.get(key)
+  if (known !== undefined) return known
+  const dispatch = buildDispatch(mode, features)
+  built.set(key, dispatch)
+  return dispatch
+}
+
+function buildDispatch(mode: CodeSize, features: ReadonlySet<Feature>): Dispatch {
   const cells: number[][] = Array.from({ length: MAP_COUNT * 256 }, () => [])
   const absentIn = mode === 64 ? EncodingFlag.i64 : EncodingFlag.o64
   ENCODINGS.forEach((encoding, index) => {
