@@ -207,9 +207,24 @@ export const COUNT_OPEN_BUS = 0x6a8
 export const COUNT_TLB_FLUSH = 0x6b0
 export const COUNT_RECORD_FLUSH = 0x6b8
 
-// Vector registers, 32 bytes each, and the x87 state: laid out now, used when SSE, AVX and x87 arrive.
+// Vector registers, 32 bytes each.
 export const YMM = 0x800
+export const YMM_SIZE = 32
+// The eight x87 registers by physical number, 16 bytes each: significand u64, sign and exponent u16. MMn is the significand
+// of register n.
 export const X87 = 0xa00
+export const X87_SIZE = 16
+export const X87_EXPONENT = 8
+// Control and status word (TOP in bits 11-13 of the latter), and FXSAVE's tag byte: bit n says that register n is not empty.
+export const X87_CONTROL = 0xa80
+export const X87_STATUS = 0xa84
+export const X87_TAGS = 0xa88
+// Of the last instruction that could raise an x87 exception: opcode (11 bits), and where it and its operand were.
+export const X87_OPCODE = 0xa8c
+export const X87_IP = 0xa90
+export const X87_DP = 0xa98
+export const X87_CS = 0xaa0
+export const X87_DS = 0xaa4
 export const MXCSR = 0xb00
 
 // What walks have found on the page-directory level: WALKS entries of 32 bytes, by bits 21-24 of the linear address:
@@ -239,12 +254,19 @@ export const SLOT_ADDEND = 16
 // A tag that compares equal with no address, since it has an offset in the page (jit/pages.ts).
 export const NO_PAGE = 0x800
 
-// Code modes; the key of a record together with its host address.
+// Code modes; the key of a record together with its host address. MODE_32 is 32-bit code with flat CS, SS, DS and ES (base 0,
+// limit 4 GB, stack of 32 bits); all other 32-bit code, and 16-bit code always, looks at each segment (MODE_32_SEGMENTED).
 export const MODE_16 = 0
 export const MODE_32 = 1
 export const MODE_64 = 2
+export const MODE_32_SEGMENTED = 3
+export const MODE_SIZE_MASK = 3
 // Traces of one instruction, for single-stepping.
 export const MODE_STEP = 4
+// x87, MMX and SSE are not all there (CR0.EM, CR0.TS, CR4.OSFXSR): each such instruction is checked.
+export const MODE_FLOAT_CHECKED = 8
+// The same for AVX (CR4.OSXSAVE, XCR0).
+export const MODE_AVX_CHECKED = 16
 
 export const EXIT_NONE = 0x100
 // The budget is used up.
