@@ -226,6 +226,8 @@ export const X87_DP = 0xa98
 export const X87_CS = 0xaa0
 export const X87_DS = 0xaa4
 export const MXCSR = 0xb00
+// Exceptions that the SSE functions of the runtime have met since whoever calls them cleared it; in MXCSR's bits.
+export const FLOAT_FLAGS = 0xb04
 
 // What walks have found on the page-directory level: WALKS entries of 32 bytes, by bits 21-24 of the linear address:
 // u64 linear address >> 21 plus 1, u64 page table or large-page entry, u64 rights of the levels above, u32 large.
