@@ -22,6 +22,7 @@ import {
   pack64,
   QUIET,
   QUIET_BIT,
+  raisedFlags,
   round,
   SIGNALLING,
   Status,
@@ -50,7 +51,7 @@ function begin(): void {
 }
 
 function end(): void {
-  store<u32>(L.FLOAT_FLAGS, load<u32>(L.FLOAT_FLAGS) | Status.flags)
+  store<u32>(L.FLOAT_FLAGS, load<u32>(L.FLOAT_FLAGS) | raisedFlags())
 }
 
 function begin32(a: u32, b: u32): void {
@@ -82,26 +83,21 @@ function end64(): u64 {
 // NaNs: the first operand that is one, made quiet, is the result (SDM volume 1, table 4-7).
 
 function quiet(): void {
+  Status.denormal = 0
   A.significand |= QUIET_BIT
   A.kind = QUIET
 }
 
 // Whether the only operand is a NaN, which is then the result.
 function isNan(): bool {
-  if (A.kind < QUIET) {
-    Status.flags |= Status.denormal
-    return false
-  }
+  if (A.kind < QUIET) return false
   if (A.kind == SIGNALLING) Status.flags |= IE
   quiet()
   return true
 }
 
 function anyNan(): bool {
-  if (A.kind < QUIET && B.kind < QUIET) {
-    Status.flags |= Status.denormal
-    return false
-  }
+  if (A.kind < QUIET && B.kind < QUIET) return false
   if (A.kind == SIGNALLING || B.kind == SIGNALLING) Status.flags |= IE
   if (A.kind < QUIET) {
     A.sign = B.sign
@@ -112,10 +108,7 @@ function anyNan(): bool {
 }
 
 function anyOfThreeNan(): bool {
-  if (A.kind < QUIET && B.kind < QUIET && C.kind < QUIET) {
-    Status.flags |= Status.denormal
-    return false
-  }
+  if (A.kind < QUIET && B.kind < QUIET && C.kind < QUIET) return false
   if (C.kind == SIGNALLING) Status.flags |= IE
   if (A.kind < QUIET && B.kind < QUIET) {
     A.sign = C.sign
@@ -226,7 +219,6 @@ function takesFirst(wanted: u32): bool {
     Status.flags |= IE
     return false
   }
-  Status.flags |= Status.denormal
   return compare() == wanted
 }
 
@@ -268,9 +260,11 @@ export function sseMax64(a: u64, b: u64): u64 {
 function compareOrdered(signalling: u32): u32 {
   let order = UNORDERED
   if (A.kind < QUIET && B.kind < QUIET) {
-    Status.flags |= Status.denormal
     order = compare()
-  } else if (signalling != 0 || A.kind == SIGNALLING || B.kind == SIGNALLING) Status.flags |= IE
+  } else {
+    Status.denormal = 0
+    if (signalling != 0 || A.kind == SIGNALLING || B.kind == SIGNALLING) Status.flags |= IE
+  }
   end()
   return order
 }
@@ -321,7 +315,9 @@ export function sse32To16(a: u32, immediate: u32): u32 {
   return pack16()
 }
 
+// A denormal operand is no exception here, nor in roundWith.
 function toIntegerWith(bits: u32, truncate: u32): i64 {
+  Status.denormal = 0
   const result = toInteger(bits, truncate != 0 ? TOWARD_ZERO : Control.rounding)
   end()
   return result
@@ -364,9 +360,9 @@ export function sseIntegerTo64(value: i64): u64 {
   return end64()
 }
 
-// ROUNDSS and kin: bits 1:0 of the immediate are the mode unless bit 2 says MXCSR's; bit 3 keeps PE back. Denormal operands
-// are no exception here.
+// ROUNDSS and kin: bits 1:0 of the immediate are the mode unless bit 2 says MXCSR's; bit 3 keeps PE back.
 function roundWith(immediate: u32): void {
+  Status.denormal = 0
   if (A.kind >= QUIET) isNan()
   else roundToInteger((immediate & 4) != 0 ? Control.rounding : immediate & 3)
   if ((immediate & 8) != 0) Status.flags &= ~PE

@@ -80,10 +80,16 @@ export namespace Control {
 // What it has to tell.
 export namespace Status {
   export let flags: u32 = 0
-  // DE when one of the operands unpacked so far is denormal: it counts unless a NaN decides the result.
+  // DE when one of the operands unpacked so far is denormal.
   export let denormal: u32 = 0
   // The magnitude of the result is greater than that of the exact one (C1).
   export let roundedUp: bool = false
+}
+
+// An invalid operation and a division by zero come before a denormal operand; so does a NaN, and whoever meets one clears
+// `denormal` (SDM volume 1, 4.9.2).
+export function raisedFlags(): u32 {
+  return (Status.flags & (IE | ZE)) != 0 ? Status.flags : Status.flags | Status.denormal
 }
 
 export function clearStatus(): void {
