@@ -46,6 +46,7 @@ export {
   verifyWrite,
   writeSegmentBase,
 } from './segment'
+export * from './softfloat-sse'
 export { compareExchange8, compareExchange16, enter, probeStack } from './stack'
 export { stringCompare, stringLoad, stringMove, stringScan, stringStore } from './string'
 export { swapGs, systemCall, systemEnter, systemExit, systemReturn } from './syscall'
