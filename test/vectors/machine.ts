@@ -205,8 +205,7 @@ export class VectorMachine {
     const start = hex(test.init.rip) ?? 0x5000n
     const reason = cpu.run(1_000_000)
     const rip = cpu.readU64(L.RIP)
-    if (reason !== 0)
-      return { rip, exc: null, exit: reason === L.EXIT_UNSUPPORTED && this.#isHalt(rip) ? undefined : reason }
+    if (reason !== 0) return { rip, exc: null, exit: reason }
     const vector = cpu.readU32(L.FAULT_VECTOR)
     const error = cpu.readU32(L.FAULT_HAS_ERROR) ? cpu.readU32(L.FAULT_ERROR) : undefined
     if (vector === 13 && error === 0 && rip !== start && this.#isHalt(rip)) return { rip, exc: null, exit: undefined }

@@ -37,7 +37,8 @@ export class TraceDecoder {
   readonly #u32: Uint32Array
   readonly #runtime: Runtime
   readonly #writer: RecordWriter
-  readonly #decoder = new Decoder(64)
+  /** By code mode. */
+  readonly #decoders = [new Decoder(16), new Decoder(32), new Decoder(64), new Decoder(32)] as const
   readonly #instruction = new Instruction()
   readonly #place: Place = { count: 0, offset: 0, page: 0 }
   /** The bytes of an instruction that crosses a page. */
@@ -59,12 +60,17 @@ export class TraceDecoder {
     const trace = this.#runtime.allocateTrace(step ? 4 : 2 * R.MAX_TRACE + 2)
     const limit = step ? 1 : R.MAX_TRACE
     const offset = host & (PAGE - 1)
-    const status = this.#decoder.decode(this.#bytes, host, host - offset + PAGE, this.#instruction)
+    const status = this.#decode(this.#bytes, host, host - offset + PAGE)
     const end =
       status === DecodeStatus.truncated
         ? this.#crossing(trace, host)
         : this.#straight(trace, host - offset, offset, limit)
     if (end !== 0) this.#runtime.enterTrace(trace, end)
+  }
+
+  #decode(code: Uint8Array, at: number, end: number): DecodeStatus {
+    const mode = (this.#u32[L.MODE >> 2] as number) & L.MODE_SIZE_MASK
+    return (this.#decoders[mode] as Decoder).decode(code, at, end, this.#instruction)
   }
 
   /** Writes records from the offset on; gives the end of the records. */
@@ -76,7 +82,7 @@ export class TraceDecoder {
     place.page = page
     let at = trace
     for (let done = 0; done < limit; done++) {
-      const status = this.#decoder.decode(this.#bytes, page + place.offset, page + PAGE, i)
+      const status = this.#decode(this.#bytes, page + place.offset, page + PAGE)
       if (status === DecodeStatus.truncated) break
       if (status !== DecodeStatus.ok) return this.#invalid(at, status, 1, page)
       const op = operationOf(i)
@@ -115,7 +121,7 @@ export class TraceDecoder {
     this.#buffer.set(this.#bytes.subarray(host, host + first), 0)
     this.#buffer.set(this.#bytes.subarray(second, second + this.#buffer.length - first), first)
     const i = this.#instruction
-    const status = this.#decoder.decode(this.#buffer, 0, this.#buffer.length, i)
+    const status = this.#decode(this.#buffer, 0, this.#buffer.length)
     this.#place.count = 0
     this.#place.offset = offset
     this.#place.page = host - offset

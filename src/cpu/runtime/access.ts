@@ -6,7 +6,7 @@ import { codeWritten, isRam, pageEntry } from './code'
 import { currentContext } from './context'
 import { translate, translateSystem } from './paging'
 import { READ, WRITE } from './physical'
-import { count, fault, isCanonical, VECTOR_AC, VECTOR_GP, VECTOR_SS } from './state'
+import { count, fault, isCanonical, systemAddress, VECTOR_AC, VECTOR_GP, VECTOR_SS } from './state'
 import { watchAccess } from './watch'
 
 const STACK: u32 = 1
@@ -28,6 +28,11 @@ function crosses(linear: u64, size: u32): bool {
   return ((linear as u32) & 4095) + size > 4096
 }
 
+// Linear address of the page after that of an operand of the running code; outside 64-bit mode 0 follows 4 GB.
+function nextPage(linear: u64): u64 {
+  return ((linear & ~(4095 as u64)) + 4096) & load<u64>(L.RIP_MASK)
+}
+
 // Copies bytes of two pages to a place, or back.
 function gather(first: u32, second: u32, room: u32, size: u32, to: u32): void {
   memory.copy(to, first, room)
@@ -42,7 +47,7 @@ export function readMiss(linear: u64, size: u32, flags: u32): u32 {
   const host = translate(linear, READ)
   if (host == 0 || !crosses(linear, size)) return host
   const room: u32 = 4096 - ((linear as u32) & 4095)
-  const second = translate(linear + (room as u64), READ)
+  const second = translate(nextPage(linear), READ)
   if (second == 0) return 0
   gather(host, second, room, size, L.BOUNCE)
   return L.BOUNCE
@@ -72,7 +77,7 @@ function writeBounce(linear: u64, size: u32): bool {
     return true
   }
   const room: u32 = 4096 - ((linear as u32) & 4095)
-  const second = translate(linear + (room as u64), WRITE)
+  const second = translate(nextPage(linear), WRITE)
   if (second == 0) return false
   watchAccess(linear, size as u64, true)
   put(host, L.BOUNCE, room)
@@ -90,7 +95,7 @@ export function modifyMiss(linear: u64, size: u32, flags: u32): u32 {
   watchAccess(linear, size as u64, true)
   if (crosses(linear, size)) {
     const room: u32 = 4096 - ((linear as u32) & 4095)
-    const second = translate(linear + (room as u64), WRITE)
+    const second = translate(nextPage(linear), WRITE)
     if (second == 0) return 0
     gather(host, second, room, size, L.BOUNCE)
     return L.BOUNCE
@@ -124,7 +129,8 @@ export function loadSized(host: u32, size: u32): u64 {
 
 // Accesses that the processor makes by itself, as supervisor whatever the CPL (descriptor tables, TSS).
 
-export function readSystem(linear: u64, size: u32): u64 {
+export function readSystem(address: u64, size: u32): u64 {
+  const linear = systemAddress(address)
   let value: u64 = 0
   if (!isCanonical(linear) || !isCanonical(linear + (size as u64) - 1)) {
     fault(VECTOR_GP, 0)
@@ -135,7 +141,7 @@ export function readSystem(linear: u64, size: u32): u64 {
     return host == 0 ? 0 : loadSized(host, size)
   }
   for (let i: u32 = 0; i < size; i++) {
-    const host = translateSystem(linear + (i as u64), READ)
+    const host = translateSystem(systemAddress(linear + (i as u64)), READ)
     if (host == 0) return 0
     value |= (load<u8>(host) as u64) << ((i as u64) << 3)
   }
@@ -144,7 +150,7 @@ export function readSystem(linear: u64, size: u32): u64 {
 
 export function writeSystem(linear: u64, value: u64, size: u32): void {
   for (let i: u32 = 0; i < size; i++) {
-    const host = translateSystem(linear + (i as u64), WRITE)
+    const host = translateSystem(systemAddress(linear + (i as u64)), WRITE)
     if (host == 0) return
     store<u8>(L.SCRATCH, (value >> ((i as u64) << 3)) as u8)
     put(host, L.SCRATCH, 1)
@@ -178,5 +184,5 @@ export function pushFrame(rsp: u64, words: u32, size: u32, level: u32): bool {
 export function probeWrite(linear: u64, size: u32, flags: u32): bool {
   if (!checkAddress(linear, size, flags)) return false
   if (translate(linear, WRITE) == 0) return false
-  return !crosses(linear, size) || translate((linear + (size as u64) - 1) & ~(4095 as u64), WRITE) != 0
+  return !crosses(linear, size) || translate(nextPage(linear), WRITE) != 0
 }
