@@ -197,6 +197,10 @@ export class TranslatorBuilder extends PathBuilder {
     return this.state64(L.SEGMENTS + segment * L.SEGMENT_SIZE + L.SEG_BASE)
   }
 
+  segment(): Value {
+    return this.i32(this.#instruction.memSegment)
+  }
+
   accessFlags(): Value {
     return this.i32(this.#instruction.memSegment === Segment.ss ? 1 : 0)
   }

@@ -186,6 +186,10 @@ export class InterpreterBuilder extends Builder {
     return this.load('i64', 8, this.#field16(R.R_BASE))
   }
 
+  segment(): Value {
+    return this.#field16(R.R_INDEX)
+  }
+
   #access(access: Access | undefined): Value {
     return access === undefined ? this.accessFlags() : this.i32(access)
   }

@@ -102,7 +102,7 @@ export class RecordWriter {
     else if (memory) this.#plainAddress(record, i, place)
     else {
       u16[(record + R.R_BASE) >> 1] = segmentBaseAddress(i.memSegment)
-      u16[(record + R.R_INDEX) >> 1] = L.ZERO
+      u16[(record + R.R_INDEX) >> 1] = i.memSegment
       this.#u8[record + R.R_SCALE] = 0
     }
     const stack = memory && i.memSegment === Segment.ss ? R.FLAG_STACK : 0

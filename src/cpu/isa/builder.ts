@@ -69,6 +69,8 @@ export abstract class Builder extends Emitter {
   abstract leaveOnFault(): void
   /** Base of the effective segment of the memory operand or string source; i64. */
   abstract segmentBase(): Value
+  /** Number of that segment, of an instruction without memory operand; i32. */
+  abstract segment(): Value
   /** The repeat prefix: 0, 1 for REP and REPE, 2 for REPNE; i32. */
   abstract repeat(): Value
   /** ACCESS_ flags of the memory operand, for runtime functions; i32. */
