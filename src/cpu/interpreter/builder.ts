@@ -3,9 +3,9 @@
  * as an arm of the big switch or as a function of its own; `Site` says how control leaves it in each case.
  */
 import { OperandKind } from '../decoder/instruction.ts'
-import { Builder } from '../isa/builder.ts'
-import type { Use } from '../isa/table.ts'
-import type { Access, Bytes, FlagComponent, Size } from '../isa/vocabulary.ts'
+import { isWritten, type Use } from '../isa/table.ts'
+import { VectorBuilder } from '../isa/vector-builder.ts'
+import { type Access, type Bytes, type FlagComponent, type OperandBytes, type Size, Vector } from '../isa/vocabulary.ts'
 import * as L from '../layout.ts'
 import type { Type, Value } from '../wasm/emitter.ts'
 import type { Operation } from './operations.ts'
@@ -28,9 +28,13 @@ const FLAG_PLACE: Record<FlagComponent, { address: number; type: Type }> = {
   aux: { address: L.FLAG_AUX, type: 'i32' },
 }
 
-const REGISTER_FIELD = [R.R_OPERAND0, R.R_OPERAND1, R.R_OPERAND2] as const
+const REGISTER_FIELD = [R.R_OPERAND0, R.R_OPERAND1, R.R_OPERAND2, R.R_OPERAND3] as const
+const ALL_VALID = 0xff
+const NOT_TOP = 0xc7ff
+const WHOLE = { i32: 4, f32: 4, i64: 8, f64: 8, v128: 16 } as const
+const MMX_EXPONENT = 0xffff
 
-export class InterpreterBuilder extends Builder {
+export class InterpreterBuilder extends VectorBuilder {
   /** The record being run: a local of run(), or a handler function's parameter. */
   record!: Value
   site!: Site
@@ -46,23 +50,45 @@ export class InterpreterBuilder extends Builder {
   /** Emits the whole handler of an operation. */
   handler(operation: Operation): void {
     this.#operation = operation
-    this.size = operation.size
+    this.size = operation.size as Size
     this.operandSizes = operation.sizes.map((size) => size || operation.size)
     this.addressSize = operation.addressSize
+    this.codeKind = operation.codeKind
     this.#address = undefined
     this.#modifyHost = undefined
     this.#writeCondition = undefined
     this.#ended = false
-    const operands = operation.kinds.map((kind, index) =>
-      this.#operand(kind, operation.entry.uses[index] ?? '-', index),
-    )
-    const result = operation.entry.define(this, ...(operands as Value[]))
+    this.beginVector(operation.entry, operation.kinds, operation.size)
+    if (operation.kinds.includes(OperandKind.mmx)) this.#enterMmx()
+    const result = this.defineHalves(() => this.#define())
+    if (operation.entry.float) this.#settleFloat()
     if (Array.isArray(result)) {
       // The second destination first: MULX with both the same keeps the high half.
       this.#commit(1, result[1])
       this.#commit(0, result[0])
     } else if (result) this.#commit(0, result)
     if (!this.#ended) this.nextRecord()
+  }
+
+  #define(): ReturnType<Operation['entry']['define']> {
+    const { kinds, entry } = this.#operation
+    const operands = kinds.map((kind, index) => this.#operand(kind, entry.uses[index] ?? '-', index))
+    return entry.define(this, ...(operands as Value[]))
+  }
+
+  /** Every MMX instruction but EMMS makes all registers valid, and register 0 the top. */
+  #enterMmx(): void {
+    this.callWithState('checkPendingFloat', 'i32')
+    this.leaveOnFault()
+    this.setState32(L.X87_TAGS, this.i32(ALL_VALID))
+    this.setState32(L.X87_STATUS, this.binary('and', this.state32(L.X87_STATUS), this.i32(NOT_TOP)))
+  }
+
+  /** The exceptions that the instruction has raised: into MXCSR, and a fault if one of them is not masked. */
+  #settleFloat(): void {
+    this.if(this.state32(L.FLOAT_FLAGS), () => {
+      this.if(this.callWithState('settleFloat', 'i32'), () => this.site.fault())
+    })
   }
 
   nextRecord(): void {
@@ -73,16 +99,64 @@ export class InterpreterBuilder extends Builder {
   #operand(kind: OperandKind, use: Use, index: number): Value | undefined {
     if (use === '-' || use === 'j') return undefined
     if (use === 'n') return this.#field16(REGISTER_FIELD[index] as number)
+    if (kind === OperandKind.imm && this.vectorSize > 0) return this.load('i32', 4, this.record, R.R_VECTOR_IMMEDIATE)
     if (kind === OperandKind.imm || kind === OperandKind.one) return this.#immediate()
     if (kind === OperandKind.imm2) return this.#field16(REGISTER_FIELD[index] as number)
     if (kind === OperandKind.mem) {
-      if (use === 'a') return this.#ea()
+      if (use === 'a' || use === 'aw') return this.#ea()
+      if (this.vectorSize > 0 && use !== 'w') return this.readVectorMemory(index, use)
       if (use === 'r') return this.read(this.#ea(), this.#operandBytes(index))
       if (use === 'rw') return this.#readToModify(index)
       return undefined
     }
-    return use === 'w' ? undefined : this.#readRegister(index)
+    if (use === 'w') return undefined
+    if (kind === OperandKind.xmm || kind === OperandKind.mmx) return this.readVectorRegister(index, use)
+    return this.#readRegister(index)
   }
+
+  // Vector operands
+
+  protected loadVector(index: number, type: Type, bytes: 4 | 8 | 16, offset: number): Value {
+    return this.load(type, bytes, this.#field16(REGISTER_FIELD[index] as number), offset)
+  }
+
+  protected storeVector(index: number, value: Value, offset: number): void {
+    this.store(WHOLE[value.type], this.#field16(REGISTER_FIELD[index] as number), value, offset)
+  }
+
+  protected storeMmx(index: number, value: Value): void {
+    const register = this.#field16(REGISTER_FIELD[index] as number)
+    this.store(8, register, value)
+    this.store(2, register, this.i32(MMX_EXPONENT), L.X87_EXPONENT)
+  }
+
+  protected vectorHostToRead(bytes: OperandBytes): Value {
+    return this.#hostToRead(this.#ea(), bytes, undefined)
+  }
+
+  protected vectorHostToWrite(bytes: OperandBytes): Value {
+    return this.#hostToModify(this.#ea(), bytes)
+  }
+
+  protected vectorWritten(host: Value, bytes: OperandBytes): void {
+    this.#commitBounced(host, this.#ea(), bytes)
+  }
+
+  protected writeNarrow(value: Value, bytes: Bytes): void {
+    this.write(this.#ea(), value, bytes)
+  }
+
+  rarely(condition: Value, body: () => void): void {
+    this.if(condition, body)
+  }
+
+  #commitBounced(host: Value, linear: Value, bytes: number): void {
+    this.if(this.compare('eq', host, this.i32(L.BOUNCE)), () => {
+      this.callVoid('modifyCommit', linear, this.i32(bytes))
+    })
+  }
+
+  // Operands in general registers and memory
 
   #operandBytes(index: number): Bytes {
     return ((this.operandSizes[index] as number) / 8) as Bytes
@@ -109,18 +183,26 @@ export class InterpreterBuilder extends Builder {
     const scale = this.load('i64', 1, this.record, R.R_SCALE)
     const displacement = this.load('i64', 8, this.record, R.R_DISPLACEMENT)
     let address = this.binary('add', this.binary('add', base, this.binary('shl', index, scale)), displacement)
-    if (this.#operation.entry.bitString && this.#operation.kinds[1] === OperandKind.gpr)
+    const isBitString = this.#operation.entry.bitString && this.codeKind !== 'segmented'
+    if (isBitString && this.#operation.kinds[1] === OperandKind.gpr)
       address = this.moveByBits(address, this.#readRegister(1))
     this.#address = this.let(address)
+    if (this.mustBeAligned) this.#checkAlignment(this.#address)
     return this.#address
+  }
+
+  #checkAlignment(address: Value): void {
+    const low = this.binary('and', this.wrap(address), this.i32(this.memoryBytes - 1))
+    this.if(low, () => this.raise(Vector.gp, 0))
   }
 
   #commit(index: number, value: Value): void {
     const kind = this.#operation.kinds[index]
-    if (!(this.#operation.entry.uses[index] ?? '').includes('w')) {
+    if (!isWritten(this.#operation.entry.uses[index])) {
       throw new Error(`${this.#operation.name} gives a result, but operand ${index} is not written`)
     }
-    if (kind === OperandKind.mem) this.#commitMemory(index, value)
+    if (this.vectorSize > 0 && kind !== OperandKind.gpr) this.commitVector(index, value)
+    else if (kind === OperandKind.mem) this.#commitMemory(index, value)
     else this.#commitRegister(index, value)
   }
 
@@ -140,9 +222,7 @@ export class InterpreterBuilder extends Builder {
     const condition = this.#writeCondition
     const stored = condition ? this.select(condition.condition, value, condition.old) : value
     this.store(bytes, this.#modifyHost, stored)
-    this.if(this.compare('eq', this.#modifyHost, this.i32(L.BOUNCE)), () => {
-      this.callVoid('modifyCommit', this.#ea(), this.i32(bytes))
-    })
+    this.#commitBounced(this.#modifyHost, this.#ea(), bytes)
   }
 
   #store(place: Value, value: Value, size: Size, offset = 0): void {
@@ -186,7 +266,11 @@ export class InterpreterBuilder extends Builder {
     return this.load('i64', 8, this.#field16(R.R_BASE))
   }
 
-  segment(): Value {
+  farOffset(): Value {
+    return this.load('i64', 8, this.record, R.R_IMMEDIATE)
+  }
+
+  segmentNumber(): Value {
     return this.#field16(R.R_INDEX)
   }
 
@@ -195,7 +279,7 @@ export class InterpreterBuilder extends Builder {
   }
 
   /** Looks the address up in the TLB: on a hit `hit` gets the host address, else `miss` runs. */
-  #translate(address: Value, bytes: Bytes, tag: number, hit: (host: Value) => void, miss: () => void): void {
+  #translate(address: Value, bytes: OperandBytes, tag: number, hit: (host: Value) => void, miss: () => void): void {
     const slot = this.wrap(this.binary('shr_u', address, this.i64(7)))
     const inSet = this.binary('and', slot, this.i32((L.TLB_ENTRIES - 1) * L.TLB_ENTRY_SIZE))
     const entry = this.let(this.binary('add', this.state32(L.TLB_BASE), inSet))
@@ -208,6 +292,11 @@ export class InterpreterBuilder extends Builder {
   }
 
   read(address: Value, bytes: Bytes, access?: Access): Value {
+    return this.load(bytes === 8 ? 'i64' : 'i32', bytes, this.#hostToRead(address, bytes, access))
+  }
+
+  /** Where an operand can be loaded. */
+  #hostToRead(address: Value, bytes: OperandBytes, access: Access | undefined): Value {
     const linear = this.let(address)
     const host = this.variable('i32')
     const hit = (at: Value) => this.assign(host, at)
@@ -215,7 +304,7 @@ export class InterpreterBuilder extends Builder {
       this.assign(host, this.call('readMiss', 'i32', linear, this.i32(bytes), this.#access(access)))
       this.if(this.eqz(host), () => this.site.fault())
     })
-    return this.load(bytes === 8 ? 'i64' : 'i32', bytes, host)
+    return host
   }
 
   write(address: Value, value: Value, bytes: Bytes, access?: Access): void {
@@ -231,15 +320,19 @@ export class InterpreterBuilder extends Builder {
 
   #readToModify(index: number): Value {
     const bytes = this.#operandBytes(index)
-    const linear = this.#ea()
+    this.#modifyHost = this.#hostToModify(this.#ea(), bytes)
+    return this.load(bytes === 8 ? 'i64' : 'i32', bytes, this.#modifyHost)
+  }
+
+  /** Where an operand can be loaded and stored; with BOUNCE, #commitBounced must follow. */
+  #hostToModify(linear: Value, bytes: OperandBytes): Value {
     const host = this.variable('i32')
     const hit = (at: Value) => this.assign(host, at)
     this.#translate(linear, bytes, L.TLB_WRITE, hit, () => {
       this.assign(host, this.call('modifyMiss', 'i32', linear, this.i32(bytes), this.accessFlags()))
       this.if(this.eqz(host), () => this.site.fault())
     })
-    this.#modifyHost = host
-    return this.load(bytes === 8 ? 'i64' : 'i32', bytes, host)
+    return host
   }
 
   exchangeIf(condition: Value, old: Value, value: Value): Value {
@@ -295,7 +388,18 @@ export class InterpreterBuilder extends Builder {
     const position = this.#field16(R.R_POSITION)
     const length = this.binary('and', position, this.i32(15))
     const offset = this.binary('add', this.binary('shr_u', position, this.i32(4)), length)
-    return this.binary('add', this.state64(L.RIP_PAGE), this.extendUnsigned(offset))
+    const linear = this.binary('add', this.state64(L.RIP_PAGE), this.extendUnsigned(offset))
+    return this.codeKind === 'segmented' ? this.binary('sub', linear, this.state64(L.CODE_BASE)) : linear
+  }
+
+  /** Linear address where a relative branch leads; where the base of CS is 0 or the branch stays in its page. */
+  #linearTarget(): Value {
+    return this.binary('add', this.state64(L.RIP_PAGE), this.load('i64', 8, this.record, R.R_IMMEDIATE))
+  }
+
+  branchTarget(): Value {
+    const rip = this.binary('sub', this.#linearTarget(), this.state64(L.CODE_BASE))
+    return this.binary('and', rip, this.i64(this.size === 16 ? 0xffff : 0xffff_ffff))
   }
 
   /** Charges the instructions up to here, `own` more for the branch itself; gives what is left. */
@@ -307,43 +411,59 @@ export class InterpreterBuilder extends Builder {
   }
 
   branch(): void {
-    this.branchCharged(this.charge(1))
+    this.#branchOn(this.charge(1))
+  }
+
+  branchIf(condition: Value): void {
+    const taken = this.let(condition)
+    const left = this.charge(1)
+    this.if(taken, () => this.#branchOn(left))
+    this.#ended = false
+  }
+
+  #branchOn(left: Value): void {
+    if (this.codeKind === 'segmented') this.#goToRip(this.let(this.branchTarget()), left)
+    else this.branchCharged(left)
   }
 
   /** Along the link when there is one and budget to go on. */
   branchCharged(left: Value): void {
-    const target = this.let(
-      this.binary('add', this.state64(L.RIP_PAGE), this.load('i64', 8, this.record, R.R_IMMEDIATE)),
-    )
     const link = this.load('i32', 4, this.record, R.R_LINK)
     const enough = this.compare('ge_s', left, this.i32(R.MAX_TRACE))
     this.if(this.select(enough, link, this.i32(0)), () => this.site.next(link))
+    const target = this.let(this.binary('and', this.#linearTarget(), this.state64(L.RIP_MASK)))
     this.if(
       this.load('i32', 1, this.record, R.R_LINKABLE),
       () => {
         this.setState32(L.LINK_FROM, this.record)
-        this.setState64(L.RIP, target)
-        this.site.leave()
+        this.#leaveFor(target)
       },
       () => this.goTo(target, left),
     )
     this.#ended = true
   }
 
-  branchIf(condition: Value): void {
-    const taken = this.let(condition)
-    const left = this.charge(1)
-    this.if(taken, () => this.branchCharged(left))
-    this.#ended = false
-  }
-
   jump(target: Value): void {
-    this.goTo(target, this.charge(1))
+    const left = this.charge(1)
+    if (this.codeKind === 'segmented') this.#goToRip(target, left)
+    else this.goTo(target, left)
   }
 
-  /** Finds the record of an address in the target table, without leaving the module. */
+  /** Goes to an RIP of segmented code; where the page is not whole within the limit of CS, instructions run one by one. */
+  #goToRip(rip: Value, left: Value): void {
+    const linear = this.let(
+      this.binary('and', this.binary('add', rip, this.state64(L.CODE_BASE)), this.i64(0xffff_ffff)),
+    )
+    this.if(
+      this.compare('lt_u', rip, this.state64(L.CODE_WHOLE)),
+      () => this.goTo(linear, left),
+      () => this.#leaveFor(linear),
+    )
+    this.#ended = true
+  }
+
+  /** Finds the record of a linear address in the target table, without leaving the module. */
   goTo(target: Value, left: Value): void {
-    this.setState64(L.RIP, target)
     const low = this.binary('xor', this.wrap(target), this.wrap(this.binary('shr_u', target, this.i64(12))))
     const offset = this.binary('shl', this.binary('and', low, this.i32(L.TARGET_ENTRIES - 1)), this.i32(4))
     const entry = this.let(this.binary('add', this.state32(L.TARGET_BASE), offset))
@@ -353,6 +473,13 @@ export class InterpreterBuilder extends Builder {
       this.setState64(L.RIP_PAGE, this.binary('and', target, this.i64(-4096)))
       this.site.next(this.load('i32', 4, entry, L.TARGET_RECORD))
     })
+    this.#leaveFor(target)
+  }
+
+  /** Back to the dispatcher, with the RIP of a linear address. */
+  #leaveFor(linear: Value): void {
+    const rip = this.binary('sub', linear, this.state64(L.CODE_BASE))
+    this.setState64(L.RIP, this.binary('and', rip, this.state64(L.RIP_MASK)))
     this.site.leave()
     this.#ended = true
   }

@@ -13,7 +13,8 @@
  *   12 u8  scale       shift count
  *   13 u8  flags       FLAG_ bits
  *   14 u16 position    offset in the page << 4 | length
- *   16 i64 immediate; u16 operand 2 where that is a register; branches: target, relative to RIP_PAGE
+ *   16 i64 immediate; u16 operand 2 where that is a register; branches: target, relative to RIP_PAGE; vector instructions:
+ *      u16 operand 2, u16 operand 3, u32 immediate
  *   24 i64 displacement
  *
  * A branch uses base and index (u32 at 8) for the record of its target, 0 as long as it is not linked, u8 scale to say that
@@ -31,6 +32,8 @@ export const R_FLAGS = 13
 export const R_POSITION = 14
 export const R_IMMEDIATE = 16
 export const R_OPERAND2 = 16
+export const R_OPERAND3 = 18
+export const R_VECTOR_IMMEDIATE = 20
 export const R_DISPLACEMENT = 24
 export const R_LINK = 8
 export const R_LINKABLE = 12
@@ -52,7 +55,28 @@ export const OP_TOO_LONG = 5
 export const OP_REGION = 6
 /** Goes on with the record at R_LINK: the way back from the copy of a region's head. */
 export const OP_RESUME = 7
-export const SPECIAL_OPS = 8
+/** Looks whether x87, MMX, SSE or AVX (FLOAT_ in operand 0) may be used now. */
+export const OP_CHECK_FLOAT = 8
+/** The linear address of an operand that is compared with its segment's limit: segment in operand 0, bytes in operand 1,
+ * mask of the address size at R_IMMEDIATE, SEGMENT_ flags behind it. */
+export const OP_SEGMENT = 9
+export const SPECIAL_OPS = 10
+
+export const SEGMENT_WRITE = 1
+/** A bit string (BT and kin): the register at R_BITS moves the operand by so many times its size. */
+export const SEGMENT_BITS = 2
+export const R_SEGMENT_FLAGS = 20
+export const R_BITS = 22
+
+export const FLOAT_NONE = 0
+export const FLOAT_X87 = 1
+/** WAIT looks at CR0.MP, too. */
+export const FLOAT_WAIT = 2
+export const FLOAT_MMX = 3
+export const FLOAT_SSE = 4
+export const FLOAT_AVX = 5
+/** VEX without vectors (BMI): not in real and virtual-8086 mode. */
+export const FLOAT_VEX = 6
 
 /** The header before a trace's first record, see runtime/code.ts: distances from that record. */
 export const HEADER_COPY = -12

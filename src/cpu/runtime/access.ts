@@ -11,6 +11,11 @@ import { watchAccess } from './watch'
 
 const STACK: u32 = 1
 
+// Outside 64-bit mode the sum of an address wraps around at 4 GB; the fast path of an instruction leaves that to the miss.
+function wrapped(address: u64): u64 {
+  return address & load<u64>(L.RIP_MASK)
+}
+
 // Canonical and aligned as need be; false when it faulted.
 function checkAddress(linear: u64, size: u32, flags: u32): bool {
   if (!isCanonical(linear) || !isCanonical(linear + (size as u64) - 1)) {
@@ -40,7 +45,8 @@ function gather(first: u32, second: u32, room: u32, size: u32, to: u32): void {
 }
 
 // Address from which the operand can be loaded, 0 when it faulted.
-export function readMiss(linear: u64, size: u32, flags: u32): u32 {
+export function readMiss(address: u64, size: u32, flags: u32): u32 {
+  const linear = wrapped(address)
   count(L.COUNT_TLB_MISS)
   if (!checkAddress(linear, size, flags)) return 0
   watchAccess(linear, size as u64, false)
@@ -60,7 +66,8 @@ function put(host: u32, from: u32, size: u32): void {
 }
 
 // Stores the low bytes of a value; not 0 when it faulted.
-export function writeMiss(linear: u64, value: u64, size: u32, flags: u32): u32 {
+export function writeMiss(address: u64, value: u64, size: u32, flags: u32): u32 {
+  const linear = wrapped(address)
   count(L.COUNT_TLB_MISS)
   if (!checkAddress(linear, size, flags)) return 1
   store<u64>(L.BOUNCE, value)
@@ -87,7 +94,8 @@ function writeBounce(linear: u64, size: u32): bool {
 
 // Probes an operand for writing: the address where it can be loaded and stored in place, or BOUNCE with its bytes, to be
 // followed by modifyCommit; 0 when it faulted.
-export function modifyMiss(linear: u64, size: u32, flags: u32): u32 {
+export function modifyMiss(address: u64, size: u32, flags: u32): u32 {
+  const linear = wrapped(address)
   count(L.COUNT_TLB_MISS)
   if (!checkAddress(linear, size, flags)) return 0
   const host = translate(linear, WRITE)
@@ -105,8 +113,8 @@ export function modifyMiss(linear: u64, size: u32, flags: u32): u32 {
   return L.BOUNCE
 }
 
-export function modifyCommit(linear: u64, size: u32): void {
-  writeBounce(linear, size)
+export function modifyCommit(address: u64, size: u32): void {
+  writeBounce(wrapped(address), size)
 }
 
 // Accesses of the running code from within the runtime. After each, faulted() says whether to go on.

@@ -6,6 +6,7 @@ import { readData } from './access'
 import { contextChanged } from './context'
 import { AR_L } from './descriptor'
 import { ioPrivilege, privileged, setAccessCheck } from './flags'
+import { floatModeChanged } from './float'
 import { updateMode } from './mode'
 import { loadPointers } from './paging'
 import {
@@ -268,6 +269,7 @@ export function writeCr4(value: u64): u32 {
   }
   store<u64>(L.CR4, value)
   contextChanged()
+  floatModeChanged()
   if ((changed & (CR4_PSE | CR4_PAE | CR4_PGE | CR4_SMEP | CR4_SMAP)) != 0) flushTlb(false)
   return 0
 }
@@ -286,12 +288,14 @@ export function writeXcr0(value: u64): u32 {
   const avxWithoutSse = (value & 6) == 4
   if ((value & ~load<u64>(L.XCR0_ALLOWED)) != 0 || sseWithoutX87 || avxWithoutSse) return 1
   store<u64>(L.XCR0, value)
+  floatModeChanged()
   return 0
 }
 
 export function clearTaskSwitched(_size: u32): void {
   if (!privileged()) return
   store<u64>(L.CR0, cr0() & ~CR0_TS)
+  floatModeChanged()
   complete()
 }
 

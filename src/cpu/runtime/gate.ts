@@ -154,7 +154,7 @@ function enterHandler(gate: u32): bool {
       : enterInnerLevel(offset, wide ? 4 : 2, level)
   if (!entered) return false
   // An interrupt gate, unlike a trap gate, clears IF.
-  const cleared = RFLAGS_TF | RFLAGS_NT | RFLAGS_RF | RFLAGS_VM | ((gate & 1) == 0 ? RFLAGS_IF : 0)
+  const cleared = RFLAGS_TF | RFLAGS_NT | RFLAGS_RF | ((gate & 1) == 0 ? RFLAGS_IF : 0)
   writeRflags(((readRflags() as u32) & ~cleared) as u64)
   return true
 }
@@ -211,7 +211,7 @@ function enterInnerLevel(rip: u64, bytes: u32, level: u32): bool {
   pushReturn(bytes)
   if (!frameFits(bytes, stackError) || !checkRip(descriptor, rip, external)) return false
   if (!touch(selector) || !commitFrame(bytes, stackError)) return false
-  if (virtual) emptyDataSegments()
+  if (virtual) leaveVirtual8086()
   writeFromDescriptor(L.SS, innerSelector, innerDescriptor)
   takeFrame()
   enterCode(selector, descriptor, rip, level)
@@ -224,7 +224,8 @@ function pushDataSegments(bytes: u32): void {
   push(readSelector(0) as u64, bytes)
 }
 
-function emptyDataSegments(): void {
+function leaveVirtual8086(): void {
+  store<u32>(L.RFLAGS, load<u32>(L.RFLAGS) & ~RFLAGS_VM)
   writeNull(L.GS, 0, 0)
   writeNull(L.FS, 0, 0)
   writeNull(L.DS, 0, 0)

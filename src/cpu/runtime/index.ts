@@ -4,6 +4,7 @@
 import * as L from '../layout'
 import { dropPage, pageEntry } from './code'
 import { contextChanged } from './context'
+import { floatModeChanged } from './float'
 import { flushTlb } from './tlb'
 
 export { modifyCommit, modifyMiss, readMiss, writeMiss } from './access'
@@ -39,15 +40,18 @@ export {
 } from './event'
 export { compareExchange8, compareExchange16 } from './exchange'
 export { pushedFlags, readRflags, writeRflags } from './flags'
+export { checkFloat, checkPendingFloat, mxcsrChanged, settleFloat } from './float'
 export { completeIn, input, output, stringInput, stringOutput } from './io'
 export { segmentCheck } from './limit'
 export { refresh } from './mode'
 export { executableHost, lookUp } from './paging'
 export { farReturn, interruptReturn, popFlags } from './return'
 export { checkBaseInstructions, moveToSegment, readSelector, writeSegmentBase } from './segment'
+export * from './softfloat-sse'
 export {
   enter,
   leaveSegmented,
+  movePointer,
   popAll,
   popSegment,
   popSegmented,
@@ -80,6 +84,7 @@ export function initialize(): void {
   store<u32>(L.EXIT_REASON, L.EXIT_NONE)
   store<u64>(L.RFLAGS, 2)
   flushTlb(false)
+  floatModeChanged()
   contextChanged()
 }
 

@@ -4,6 +4,7 @@
 import * as L from '../layout'
 import { contextChanged } from './context'
 import { AR_DB, AR_L, AR_UNUSABLE, dplOf, isReadable, isWritableData, TYPE_CODE, TYPE_EXPAND_DOWN } from './descriptor'
+import { floatModeChanged, mxcsrChanged } from './float'
 import { in64, longMode } from './state'
 import { flushTlb } from './tlb'
 import { updateBreakpoints } from './watch'
@@ -57,6 +58,7 @@ export function updateMode(): void {
     store<u64>(L.CODE_WHOLE, wholePages(base, load<u32>(L.CS + L.SEG_LIMIT)))
   }
   contextChanged()
+  floatModeChanged()
 }
 
 // A data segment register or SS changed: in 64-bit mode nothing follows from that.
@@ -68,6 +70,7 @@ export function dataSegmentChanged(): void {
 export function refresh(): void {
   store<u32>(L.CPL, dplOf(load<u32>(L.SS + L.SEG_AR)))
   updateMode()
+  mxcsrChanged()
   flushTlb(false)
   updateBreakpoints()
 }

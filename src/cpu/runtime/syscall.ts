@@ -67,8 +67,8 @@ export function systemCall(_size: u32): void {
     writeRflags(flags & ~load<u64>(L.SFMASK))
     store<u64>(L.RIP, entry)
   } else {
-    flatSegments(selector, CODE_32, selector + 8, 0)
     writeRflags(flags & ~((RFLAGS_IF | RFLAGS_VM) as u64))
+    flatSegments(selector, CODE_32, selector + 8, 0)
     store<u64>(L.RIP, star & 0xffffffff)
   }
   settleTrap()
