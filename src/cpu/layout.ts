@@ -225,6 +225,9 @@ export const X87_IP = 0xa90
 export const X87_DP = 0xa98
 export const X87_CS = 0xaa0
 export const X87_DS = 0xaa4
+// How a store to memory goes on: whether there is anything to be stored, and its bytes from the eighth on.
+export const X87_STORES = 0xaa8
+export const X87_HIGH = 0xaac
 export const MXCSR = 0xb00
 // Exceptions that the SSE functions of the runtime have met since whoever calls them cleared it; in MXCSR's bits.
 export const FLOAT_FLAGS = 0xb04
