@@ -237,6 +237,9 @@ export const FLOAT_FAST = 0xb08
 // MODE_FLOAT_CHECKED and MODE_AVX_CHECKED, as CR0, CR4 and XCR0 have them now.
 export const MODE_FLOAT = 0xb0c
 
+// Images of the floating-point state on their way to or from guest memory (FNSAVE, FXSAVE, XSAVE); 1 KB.
+export const STATE_IMAGE = 0x1400
+
 // What walks have found on the page-directory level: WALKS entries of 32 bytes, by bits 21-24 of the linear address:
 // u64 linear address >> 21 plus 1, u64 page table or large-page entry, u64 rights of the levels above, u32 large.
 export const WALK_CACHE = 0xc00

@@ -7,7 +7,7 @@ import { contextChanged } from './context'
 import { floatModeChanged } from './float'
 import { flushTlb } from './tlb'
 
-export { modifyCommit, modifyMiss, readMiss, writeMiss } from './access'
+export { modifyCommit, modifyMiss, probeOperand, readMiss, storeTenBytes, writeMiss } from './access'
 export {
   crc32c,
   divideSigned,
@@ -32,6 +32,7 @@ export { advance, crossPage, fetchNextPage, next, staleRecord, sync } from './di
 export { breakpoint, externalInterrupt, interrupt1, raiseException, softwareInterrupt } from './event'
 export { pushedFlags, readRflags, writeRflags } from './flags'
 export { checkFloat, checkPendingFloat, mxcsrChanged, settleFloat } from './float'
+export { fxrstor, fxsave } from './fxsave'
 export { completeIn, input, output, stringInput, stringOutput } from './io'
 export { executableHost, lookUp } from './paging'
 export {
@@ -51,6 +52,35 @@ export { compareExchange8, compareExchange16, enter, probeStack } from './stack'
 export { stringCompare, stringLoad, stringMove, stringScan, stringStore } from './string'
 export { swapGs, systemCall, systemEnter, systemExit, systemReturn } from './syscall'
 export { farCall, farJump, farReturn, interruptReturn, loadFarPointer, popFlags } from './transfer'
+export {
+  x87Absolute,
+  x87Arithmetic,
+  x87ArithmeticDouble,
+  x87ArithmeticInteger,
+  x87ArithmeticSingle,
+  x87ChangeSign,
+  x87Compare,
+  x87CompareDouble,
+  x87CompareFlags,
+  x87CompareInteger,
+  x87CompareSingle,
+  x87Examine,
+  x87Extract,
+  x87RoundToInteger,
+  x87Scale,
+  x87SquareRoot,
+} from './x87-arithmetic'
+export {
+  x87ClearExceptions,
+  x87Initialize,
+  x87LoadControl,
+  x87LoadEnvironment,
+  x87Restore,
+  x87Save,
+  x87StoreEnvironment,
+} from './x87-environment'
+export * from './x87-remainder'
+export * from './x87-transfer'
 
 // A fresh memory becomes a processor without any register state.
 export function initialize(): void {

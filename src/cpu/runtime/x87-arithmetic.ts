@@ -5,20 +5,21 @@ import {
   A,
   asSecond,
   B,
+  Control,
   FINITE,
   IE,
   INFINITE,
   invalid,
   QUIET,
   QUIET_BIT,
+  raisedFlags,
+  SIGNALLING,
+  Status,
+  setFinite,
   setInfinite,
   setInteger,
   setZero,
-  setFinite,
   swapOperands,
-  Control,
-  SIGNALLING,
-  Status,
   takeSecond,
   UNSUPPORTED,
   unpack32,
@@ -29,23 +30,25 @@ import {
 import { add, divide, multiply, squareRoot, subtract } from './softfloat-arithmetic'
 import { compare, EQUAL, LESS, roundToInteger } from './softfloat-convert'
 import {
+  addressOf,
   begin,
   C0,
   C1,
   C2,
   C3,
   isEmpty,
-  addressOf,
   moveTop,
   popStack,
+  raise,
   roundExtended,
   roundToControl,
-  setConditions,
   STACK_FAULT,
+  setConditions,
   settle,
   settleInto,
   stackOverflow,
   stackUnderflow,
+  statusWord,
   storeRegister,
   unpackRegister,
   unpackSecond,
@@ -170,9 +173,10 @@ function order(unordered: u32): u32 {
   return result == LESS ? C0 : 0
 }
 
+// The conditions are set whether or not an exception stops the instruction.
 function settleConditions(conditions: u32, pops: u32): void {
-  if (!settle()) return
   setConditions(conditions)
+  if (!settle()) return
   for (let i: u32 = 0; i < pops; i++) popStack()
 }
 
@@ -221,14 +225,15 @@ export function x87CompareInteger(operand: i64, pops: u32): void {
   compareWithOperand(pops)
 }
 
-// FCOMI and kin: ZF, PF and CF where EFLAGS has them, or -1 when they stay as they are.
-export function x87CompareFlags(source: u32, unordered: u32, pop: u32): i32 {
+// FCOMI and kin: ZF, PF and CF where EFLAGS has them. C1 stays as it is, unless there is a stack fault.
+export function x87CompareFlags(source: u32, unordered: u32, pop: u32): u32 {
   begin()
   const conditions = orderWith(source, unordered)
-  if (!settle()) return -1
-  if (pop != 0) popStack()
+  const flags = raisedFlags()
+  raise(flags, (flags & STACK_FAULT) == 0 && (statusWord() & C1) != 0)
+  if (pop != 0 && (flags & Control.unmasked) == 0) popStack()
   // C0, C2 and C3 are CF, PF and ZF moved up by a byte.
-  return (conditions >> 8) as i32
+  return conditions >> 8
 }
 
 // FXAM looks at anything, and nothing is an exception.
@@ -343,7 +348,7 @@ function scale(): void {
     return
   }
   // Farther than 2^16 there is nothing but overflow and underflow.
-  const distance = B.exponent > 15 ? 0x10000 : (B.significand >> (63 - (B.exponent as u64))) as i32
+  const distance = B.exponent > 15 ? 0x10000 : ((B.significand >> (63 - (B.exponent as u64))) as i32)
   A.exponent += B.sign != 0 ? -distance : distance
   roundExtended()
 }

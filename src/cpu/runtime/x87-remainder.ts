@@ -17,6 +17,7 @@ import {
   setConditions,
   settle,
   stackUnderflow,
+  statusWord,
   storeRegister,
   unpackRegister,
   unpackSecond,
@@ -34,23 +35,25 @@ export function x87RemainderNearest(): void {
 
 function remainder(nearest: bool): void {
   begin()
-  let conditions: u32 = 0
+  // Without a quotient C0 and C3 stay as they are.
+  let conditions = statusWord() & (C0 | C3)
   if (isEmpty(0) || isEmpty(1)) stackUnderflow()
   else {
     unpackSecond(1)
     unpackRegister(0)
-    if (!anyNan()) conditions = divideOut(nearest)
+    if (!anyNan()) conditions = divideOut(nearest, conditions)
   }
-  if (!settle()) return
-  setConditions(conditions)
-  storeRegister(0)
+  if (settle()) {
+    setConditions(conditions)
+    storeRegister(0)
+  } else setConditions(statusWord() & (C0 | C3))
 }
 
-// Leaves the remainder in A and gives the condition codes.
-function divideOut(nearest: bool): u32 {
+// Leaves the remainder in A and gives the condition codes, which are those `before` when there is no remainder.
+function divideOut(nearest: bool, before: u32): u32 {
   if (A.kind == INFINITE || B.kind == ZERO) {
     invalid()
-    return 0
+    return before
   }
   let conditions: u32 = 0
   if (A.kind == FINITE && B.kind == FINITE) {
@@ -107,7 +110,8 @@ function reduce(places: i32): u64 {
   let rest = quotient != 0 ? A.significand - B.significand : A.significand
   if (places != 0) {
     const count = places as u64
-    divideWide(rest << count, rest >> (64 - count), B.significand)
+    const high = rest >> (64 - count)
+    divideWide(rest << count, high, B.significand)
     quotient = (quotient << count) + load<u64>(L.QUOTIENT)
     rest = load<u64>(L.REMAINDER)
   }

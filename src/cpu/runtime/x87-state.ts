@@ -8,16 +8,16 @@ import * as L from '../layout'
 import {
   A,
   asSecond,
-  clearStatus,
   Control,
+  clearStatus,
   DE,
   FINITE,
   IE,
   pack80High,
   raisedFlags,
   round,
-  setIndefinite,
   Status,
+  setIndefinite,
   unpack80,
   ZE,
 } from './softfloat'
@@ -140,13 +140,22 @@ export function stackOverflow(): void {
 
 // Puts what happened into the status word; whether the instruction goes on to its result.
 export function settle(): bool {
+  return settleUnless(BEFORE_COMPUTING)
+}
+
+// The same where only some exceptions, not masked, stop the instruction.
+function settleUnless(stopping: u32): bool {
   const flags = raisedFlags()
-  const stops = flags & Control.unmasked & BEFORE_COMPUTING
-  const raised = stops != 0 ? flags & BEFORE_COMPUTING : flags
-  const status = (statusWord() & ~C1) | raised | (Status.roundedUp ? C1 : 0)
-  const pending = (raised & Control.unmasked) != 0
-  store<u32>(L.X87_STATUS, pending ? status | ERROR_SUMMARY | BUSY : status)
-  return stops == 0
+  const stops = (flags & Control.unmasked & stopping) != 0
+  const up = Status.roundedUp && (!stops || (flags & STACK_FAULT) != 0)
+  raise(stops ? flags & BEFORE_COMPUTING : flags, up)
+  return !stops
+}
+
+// C1 is set when the result was rounded up, and otherwise cleared.
+export function raise(flags: u32, up: bool): void {
+  const status = (statusWord() & ~C1) | flags | (up ? C1 : 0)
+  store<u32>(L.X87_STATUS, (flags & Control.unmasked) != 0 ? status | ERROR_SUMMARY | BUSY : status)
 }
 
 export function settleInto(destination: u32, pop: u32): void {
@@ -155,10 +164,10 @@ export function settleInto(destination: u32, pop: u32): void {
   if (pop != 0) popStack()
 }
 
-// Pushes A.
+// Pushes A. A denormal is pushed even if the exception is not masked.
 export function settlePushed(): void {
   if (!isEmpty(7)) stackOverflow()
-  if (!settle()) return
+  if (!settleUnless(IE | STACK_FAULT)) return
   moveTop(7)
   storeRegister(0)
 }

@@ -10,21 +10,18 @@ import {
   FINITE,
   IE,
   OE,
-  QUIET,
-  setFinite,
-  setIndefinite,
-  setInteger,
-  setZero,
-  SIGNALLING,
-  Status,
-  TOWARD_ZERO,
-  UE,
+  PE,
   pack32,
   pack64,
   round,
+  Status,
+  setFinite,
+  setInteger,
+  setZero,
+  TOWARD_ZERO,
+  UE,
   unpack32,
   unpack64,
-  ZERO,
 } from './softfloat'
 import { toInteger } from './softfloat-convert'
 import { isNan } from './x87-arithmetic'
@@ -34,6 +31,7 @@ import {
   isEmpty,
   moveTop,
   popStack,
+  raise,
   roundExtended,
   setEmpty,
   setFilled,
@@ -147,9 +145,9 @@ export function x87LoadDecimal(low: u64, high: u32): void {
 
 // Stores
 
-// Whether there is something to be stored when the exceptions are those met so far.
-function decide(stopping: u32): void {
-  store<u32>(L.X87_STORES, (Status.flags & Control.unmasked & stopping) == 0 ? 1 : 0)
+// Whether there is something to be stored when the exceptions are those met so far: one that is not masked keeps it back.
+function decide(): void {
+  store<u32>(L.X87_STORES, (Status.flags & Control.unmasked & (IE | OE | UE)) == 0 ? 1 : 0)
 }
 
 // Takes ST(0) apart for a store; whether it is a number.
@@ -167,13 +165,13 @@ function takeNumber(): bool {
 
 export function x87ToSingle(): u32 {
   if (takeNumber() && A.kind == FINITE) round(24, -126, 127)
-  decide(IE | OE | UE)
+  decide()
   return pack32()
 }
 
 export function x87ToDouble(): u64 {
   if (takeNumber() && A.kind == FINITE) round(53, -1022, 1023)
-  decide(IE | OE | UE)
+  decide()
   return pack64()
 }
 
@@ -186,17 +184,17 @@ export function x87ToInteger(bits: u32, truncate: u32): i64 {
     Status.denormal = 0
     result = toInteger(bits, truncate != 0 ? TOWARD_ZERO : Control.rounding)
   }
-  decide(IE)
+  decide()
   return result
 }
 
 // The significand of ST(0) for FSTP m80; the exponent is then at X87_HIGH.
 export function x87ToExtended(): u64 {
   begin()
-  decide(IE)
+  decide()
   if (isEmpty(0)) {
     stackUnderflow()
-    decide(IE)
+    decide()
     store<u32>(L.X87_HIGH, 0xffff)
     return 0xc000000000000000
   }
@@ -214,7 +212,7 @@ export function x87ToDecimal(): u64 {
   if ((Status.flags & IE) == 0 && magnitude >= DECIMAL_LIMIT) {
     Status.flags = IE
     Status.roundedUp = false
-    decide(IE)
+    decide()
   }
   if ((Status.flags & IE) != 0) {
     store<u32>(L.X87_HIGH, 0xffff)
@@ -232,8 +230,18 @@ export function x87ToDecimal(): u64 {
 
 // Ends a store.
 export function x87Stored(pop: u32): void {
+  if (load<u32>(L.X87_STORES) != 0) {
+    settle()
+    if (pop != 0) popStack()
+  } else raise(Status.flags & ~PE, false)
+}
+
+// D9 D8+i: FSTP ST(i) to which an empty ST(0) is no exception, and nothing to be stored.
+export function x87StoreNonEmpty(i: u32): void {
+  begin()
   settle()
-  if (pop != 0 && load<u32>(L.X87_STORES) != 0) popStack()
+  if (!isEmpty(0)) copyRegister(0, i)
+  popStack()
 }
 
 // FST ST(i)
@@ -285,11 +293,12 @@ export function x87MoveIf(i: u32, condition: u32): void {
     settleInto(0, 0)
     return
   }
-  settle()
   if (condition != 0) copyRegister(i, 0)
 }
 
 export function x87Free(i: u32, pop: u32): void {
+  begin()
+  settle()
   setEmpty(i)
   if (pop != 0) popStack()
 }
