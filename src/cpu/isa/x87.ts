@@ -270,7 +270,7 @@ for (const [name, pop] of [
   ['fst', 0],
   ['fstp', 1],
 ] as const) {
-  instruction(`${name}.mem`, 'a', (x, address) => {
+  instruction(`${name}.mem`, 'aw', (x, address) => {
     const size = x.operandSizes[0] as number
     if (size === 80) storeTenBytes(x, address, 'x87ToExtended')
     else if (size === 64) store(x, address, pop, () => x.call('x87ToDouble', 'i64'), 8)
@@ -283,14 +283,14 @@ for (const [name, pop, truncate] of [
   ['fistp', 1, 0],
   ['fisttp', 1, 1],
 ] as const) {
-  instruction(name, 'a', (x, address) => {
+  instruction(name, 'aw', (x, address) => {
     const size = x.operandSizes[0] as number
     const value = () => x.call('x87ToInteger', 'i64', x.i32(size), x.i32(truncate))
     store(x, address, pop, value, (size / 8) as Bytes)
   })
 }
 
-instruction('fbstp', 'a', (x, address) => storeTenBytes(x, address, 'x87ToDecimal'))
+instruction('fbstp', 'aw', (x, address) => storeTenBytes(x, address, 'x87ToDecimal'))
 
 // Control
 
@@ -313,14 +313,15 @@ instruction('fnstcw', 'w', (x) => x.state32(L.X87_CONTROL))
 instruction('fnstsw', 'w', (x) => x.state32(L.X87_STATUS))
 
 /** Fields have the width of the operand, 32 bits at most. */
-for (const [name, run, waits] of [
-  ['fldenv', 'x87LoadEnvironment', true],
-  ['fnstenv', 'x87StoreEnvironment', false],
-  ['frstor', 'x87Restore', true],
-  ['fnsave', 'x87Save', false],
+for (const [name, run, use] of [
+  ['fldenv', 'x87LoadEnvironment', 'a'],
+  ['fnstenv', 'x87StoreEnvironment', 'aw'],
+  ['frstor', 'x87Restore', 'a'],
+  ['fnsave', 'x87Save', 'aw'],
 ] as const) {
-  instruction(name, 'a', (x, address) => {
-    if (waits) wait(x)
+  instruction(name, use, (x, address) => {
+    // Those that store do not wait.
+    if (use === 'a') wait(x)
     const failed = x.callWithState(run, 'i32', address, x.i32(x.size === 16 ? 2 : 4), x.accessFlags())
     x.if(failed, () => x.fault())
   })
@@ -333,12 +334,12 @@ instruction('emms', '', (x) => {
 
 // The whole floating-point state, and MXCSR
 
-for (const [name, run] of [
-  ['fxsave', 'fxsave'],
-  ['fxrstor', 'fxrstor'],
+for (const [name, use] of [
+  ['fxsave', 'aw'],
+  ['fxrstor', 'a'],
 ] as const) {
-  instruction(name, 'a', (x, address) => {
-    const failed = x.callWithState(run, 'i32', address, x.i32(x.size === 64 ? 1 : 0), x.accessFlags())
+  instruction(name, use, (x, address) => {
+    const failed = x.callWithState(name, 'i32', address, x.i32(x.size === 64 ? 1 : 0), x.accessFlags())
     x.if(failed, () => x.fault())
   })
 }
