@@ -267,6 +267,9 @@ export const LAZY_FIRST = 0xe18
 export const LAZY_SECOND = 0xe20
 // The mode whose code each of the two target tables holds (supervisor, user).
 export const TARGET_MODES = 0xe28
+// Bit n: TLB set n was filled by 64-bit code. Sums of 32-bit addresses are looked up before they wrap around, and must not
+// find what lies above 4 GB.
+export const TLB_WIDE = 0xe30
 // Pages that translated code has just used, by base register and by page of constant addresses: a tag for reading, a tag for
 // writing, and the addend. They hold what the TLB holds.
 export const PAGE_SLOTS = 0x1000

@@ -5,6 +5,7 @@ import { isWritten, type Use } from '../isa/table.ts'
 import type { CodeKind } from '../isa/vocabulary.ts'
 import * as L from '../layout.ts'
 import { floatKind } from './float-kind.ts'
+import { isChecked } from './operations.ts'
 import * as R from './record.ts'
 
 const NAME_POP = indexOf('pop')
@@ -257,12 +258,6 @@ export class RecordWriter {
 
 /** Bytes below which a displacement hardly ever takes an address beyond 4 GB or below 0. */
 const SMALL = 0x10000
-
-/** Whether the operand has to be compared with the limit of its segment. */
-function isChecked({ memSegment }: Instruction, code: CodeKind): boolean {
-  if (code === 'segmented') return true
-  return code === 'flat' && (memSegment === Segment.cs || memSegment === Segment.fs || memSegment === Segment.gs)
-}
 
 /** Narrow addresses wrap, and a segment base may find no free place in base + index * scale. */
 function needsAddressRecord(i: Instruction, code: CodeKind): boolean {

@@ -56,7 +56,7 @@ for (const [name, run] of [
   ['cmpxchg8b', 'compareExchange8'],
   ['cmpxchg16b', 'compareExchange16'],
 ] as const) {
-  instruction(name, 'a', (x, address) => {
+  instruction(name, 'aw', (x, address) => {
     x.callWithState(run, 'i32', address, x.accessFlags())
     x.leaveOnFault()
   })
