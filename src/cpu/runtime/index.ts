@@ -42,7 +42,7 @@ export { compareExchange8, compareExchange16 } from './exchange'
 export { pushedFlags, readRflags, writeRflags } from './flags'
 export { checkFloat, checkPendingFloat, mxcsrChanged, settleFloat } from './float'
 export { completeIn, input, output, stringInput, stringOutput } from './io'
-export { segmentCheck } from './limit'
+export { checkWritable, segmentCheck } from './limit'
 export { refresh } from './mode'
 export { executableHost, lookUp } from './paging'
 export { farReturn, interruptReturn, popFlags } from './return'
@@ -73,7 +73,7 @@ export {
   storeInterruptTable,
 } from './tables'
 export { farCall, farCallDirect, farJump, farJumpDirect, loadFarPointer } from './transfer'
-export { accessRights, segmentLimit, verifyRead, verifyWrite } from './verify'
+export { accessRights, checkProtectedMode, segmentLimit, verifyRead, verifyWrite } from './verify'
 
 // A fresh memory becomes a processor without any register state.
 export function initialize(): void {
