@@ -103,7 +103,7 @@ export class InterpreterBuilder extends VectorBuilder {
     if (kind === OperandKind.imm || kind === OperandKind.one) return this.#immediate()
     if (kind === OperandKind.imm2) return this.#field16(REGISTER_FIELD[index] as number)
     if (kind === OperandKind.mem) {
-      if (use === 'a' || use === 'aw') return this.#ea()
+      if (use === 'a' || use === 'aw' || use === 'a?') return this.#ea()
       if (this.vectorSize > 0 && use !== 'w') return this.readVectorMemory(index, use)
       if (use === 'r') return this.read(this.#ea(), this.#operandBytes(index))
       if (use === 'rw') return this.#readToModify(index)
@@ -198,7 +198,8 @@ export class InterpreterBuilder extends VectorBuilder {
 
   #commit(index: number, value: Value): void {
     const kind = this.#operation.kinds[index]
-    if (!isWritten(this.#operation.entry.uses[index])) {
+    const use = this.#operation.entry.uses[index]
+    if (!isWritten(use) && use !== 'a?') {
       throw new Error(`${this.#operation.name} gives a result, but operand ${index} is not written`)
     }
     if (this.vectorSize > 0 && kind !== OperandKind.gpr) this.commitVector(index, value)

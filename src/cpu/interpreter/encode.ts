@@ -129,8 +129,9 @@ export class RecordWriter {
       this.#u8[record + R.R_SCALE] = 0
     }
     const stack = memory && i.memSegment === Segment.ss ? R.FLAG_STACK : 0
+    const segment = memory ? (i.memSegment + 1) << R.FLAG_SEGMENT_SHIFT : 0
     const repeat = i.rep === 0 ? 0 : i.rep === 0xf3 ? 1 : 2
-    this.#u8[record + R.R_FLAGS] = stack | (repeat << R.FLAG_REPEAT_SHIFT)
+    this.#u8[record + R.R_FLAGS] = stack | (repeat << R.FLAG_REPEAT_SHIFT) | segment
     this.#immediate(record, i, place)
     return record + R.RECORD_SIZE
   }

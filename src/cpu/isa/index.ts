@@ -2,6 +2,7 @@
 import './alu.ts'
 import './bit.ts'
 import './control.ts'
+import './legacy.ts'
 import './move.ts'
 import './muldiv.ts'
 import './packed.ts'

@@ -43,7 +43,7 @@ export { pushedFlags, readRflags, writeRflags } from './flags'
 export { checkFloat, checkPendingFloat, mxcsrChanged, settleFloat } from './float'
 export { fxrstor, fxsave } from './fxsave'
 export { completeIn, input, output, stringInput, stringOutput } from './io'
-export { segmentCheck } from './limit'
+export { checkWritable, segmentCheck } from './limit'
 export { refresh } from './mode'
 export { executableHost, lookUp } from './paging'
 export { farReturn, interruptReturn, popFlags } from './return'
@@ -74,7 +74,7 @@ export {
   storeInterruptTable,
 } from './tables'
 export { farCall, farCallDirect, farJump, farJumpDirect, loadFarPointer } from './transfer'
-export { accessRights, segmentLimit, verifyRead, verifyWrite } from './verify'
+export { accessRights, checkProtectedMode, segmentLimit, verifyRead, verifyWrite } from './verify'
 export {
   x87Absolute,
   x87Arithmetic,
