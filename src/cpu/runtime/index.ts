@@ -103,6 +103,7 @@ export {
   x87StoreEnvironment,
 } from './x87-environment'
 export * from './x87-remainder'
+export * from './x87-transcendental'
 export * from './x87-transfer'
 
 // A fresh memory becomes a processor without any register state.

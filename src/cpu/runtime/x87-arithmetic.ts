@@ -10,6 +10,7 @@ import {
   IE,
   INFINITE,
   invalid,
+  pack80High,
   QUIET,
   QUIET_BIT,
   raisedFlags,
@@ -37,7 +38,6 @@ import {
   C2,
   C3,
   isEmpty,
-  moveTop,
   popStack,
   raise,
   roundExtended,
@@ -46,10 +46,10 @@ import {
   setConditions,
   settle,
   settleInto,
+  settlePair,
   stackOverflow,
   stackUnderflow,
   statusWord,
-  storeRegister,
   unpackRegister,
   unpackSecond,
 } from './x87-state'
@@ -297,29 +297,31 @@ export function x87RoundToInteger(): void {
 
 // FXTRACT: the exponent takes the place of ST(0), the significand is pushed.
 export function x87Extract(): void {
-  const number = takeNumber()
-  const empty = isEmpty(0)
-  if (!empty && !isEmpty(7)) stackOverflow()
-  const sign = A.sign
-  const significand = A.significand
-  const kind = A.kind
-  const stopped = (Status.flags & STACK_FAULT) != 0
-  if (!stopped && number) {
-    if (kind == ZERO) {
-      Status.flags |= ZE
-      setInfinite(1)
-    } else if (kind == INFINITE) setInfinite(0)
-    else setInteger(A.exponent as i64)
+  let number = takeNumber()
+  if (!isEmpty(0) && !isEmpty(7)) {
+    stackOverflow()
+    number = false
   }
-  if (!settle()) return
-  storeRegister(0)
-  moveTop(7)
-  if (!stopped && number && kind == FINITE) setFinite(sign, 0, significand)
-  else if (!stopped && number) {
-    if (kind == ZERO) setZero(sign)
+  const sign = A.sign
+  const kind = A.kind
+  const significand = A.significand
+  if (number) extractExponent()
+  const exponent = A.significand
+  const high = pack80High()
+  if (number) {
+    if (kind == FINITE) setFinite(sign, 0, significand)
+    else if (kind == ZERO) setZero(sign)
     else setInfinite(sign)
   }
-  storeRegister(0)
+  settlePair(exponent, high)
+}
+
+function extractExponent(): void {
+  if (A.kind == ZERO) {
+    Status.flags |= ZE
+    setInfinite(1)
+  } else if (A.kind == INFINITE) setInfinite(0)
+  else setInteger(A.exponent as i64)
 }
 
 // FSCALE: ST(0) * 2^ST(1), ST(1) chopped to an integer.

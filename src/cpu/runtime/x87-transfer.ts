@@ -34,12 +34,12 @@ import {
   raise,
   roundExtended,
   setEmpty,
-  setFilled,
   settle,
   settleInto,
   settlePushed,
   stackOverflow,
   stackUnderflow,
+  storeBits,
   storeRegister,
   unpackRegister,
 } from './x87-state'
@@ -79,10 +79,7 @@ export function x87LoadExtended(significand: u64, high: u32): void {
   }
   settle()
   moveTop(7)
-  const address = addressOf(0)
-  store<u64>(address, significand)
-  store<u16>(address, high, L.X87_EXPONENT)
-  setFilled(0)
+  storeBits(0, significand, high)
 }
 
 export function x87Load(i: u32): void {
@@ -259,10 +256,7 @@ export function x87StoreRegister(i: u32, pop: u32): void {
 
 function copyRegister(from: u32, to: u32): void {
   const source = addressOf(from)
-  const destination = addressOf(to)
-  store<u64>(destination, load<u64>(source))
-  store<u16>(destination, load<u16>(source, L.X87_EXPONENT), L.X87_EXPONENT)
-  setFilled(to)
+  storeBits(to, load<u64>(source), load<u16>(source, L.X87_EXPONENT))
 }
 
 // Registers
