@@ -179,6 +179,10 @@ export class TranslatorBuilder extends PathBuilder {
     this.store(16, this.i32(0), value, this.#vectorPlace(index) + offset)
   }
 
+  protected vectorAddress(index: number): Value {
+    return this.i32(this.#vectorPlace(index))
+  }
+
   #vectorPlace(index: number): number {
     return L.YMM + (this.#instruction.opReg[index] as number) * L.YMM_SIZE
   }

@@ -58,7 +58,8 @@ export class InterpreterBuilder extends VectorBuilder {
     this.#writeCondition = undefined
     this.#ended = false
     this.beginVector(operation.entry, operation.kinds, operation.size)
-    if (operation.kinds.includes(OperandKind.mmx)) this.#enterMmx()
+    const mmx = operation.kinds.includes(OperandKind.mmx)
+    if (mmx) this.#checkPendingFloat()
     const result = this.defineHalves(() => this.#define())
     if (operation.entry.float) this.#settleFloat()
     if (Array.isArray(result)) {
@@ -66,6 +67,7 @@ export class InterpreterBuilder extends VectorBuilder {
       this.#commit(1, result[1])
       this.#commit(0, result[0])
     } else if (result) this.#commit(0, result)
+    if (mmx) this.#enterMmx()
     if (!this.#ended) this.nextRecord()
   }
 
@@ -75,10 +77,12 @@ export class InterpreterBuilder extends VectorBuilder {
     return entry.define(this, ...(operands as Value[]))
   }
 
-  /** Every MMX instruction but EMMS makes all registers valid, and register 0 the top. */
+  #checkPendingFloat(): void {
+    this.if(this.callWithState('checkPendingFloat', 'i32'), () => this.site.fault())
+  }
+
+  /** Every MMX instruction but EMMS makes all registers valid, and register 0 the top, unless it faults. */
   #enterMmx(): void {
-    this.callWithState('checkPendingFloat', 'i32')
-    this.leaveOnFault()
     this.setState32(L.X87_TAGS, this.i32(ALL_VALID))
     this.setState32(L.X87_STATUS, this.binary('and', this.state32(L.X87_STATUS), this.i32(NOT_TOP)))
   }
@@ -121,6 +125,10 @@ export class InterpreterBuilder extends VectorBuilder {
 
   protected storeVector(index: number, value: Value, offset: number): void {
     this.store(WHOLE[value.type], this.#field16(REGISTER_FIELD[index] as number), value, offset)
+  }
+
+  protected vectorAddress(index: number): Value {
+    return this.#field16(REGISTER_FIELD[index] as number)
   }
 
   protected storeMmx(index: number, value: Value): void {

@@ -10,6 +10,7 @@
  * first operand at the very end; a memory operand that is read and written has been probed for writing before the
  * definition runs, so the commit can not fault.
  */
+import type { OperandKind } from '../decoder/instruction.ts'
 import * as L from '../layout.ts'
 import { Emitter, type Type, type Value } from '../wasm/emitter.ts'
 import { Flags } from './flags.ts'
@@ -52,6 +53,7 @@ export abstract class Builder extends Emitter {
   abstract nextRip(): Value
   /** Leaves the instruction, whose exception has been recorded. */
   abstract fault(): void
+  abstract kindOf(operand: number): OperandKind
   /** Whether an operand is an immediate. */
   abstract immediateOperand(operand: number): boolean
   /** Takes the branch to the relative operand. */
@@ -82,6 +84,8 @@ export abstract class Builder extends Emitter {
    * otherwise, memory is written with its old value.
    */
   abstract exchangeIf(condition: Value, old: Value, value: Value): Value
+  /** Bits 127:0 of a vector register operand, whatever its use. */
+  abstract current(operand: number): Value
   /** Bits 255:128 of a vector operand that is read. */
   abstract high(operand: number): Value
   /** What goes to bits 255:128 of the first operand; they become 0 otherwise when the instruction is one of AVX. */
@@ -110,6 +114,16 @@ export abstract class Builder extends Emitter {
 
   setState64(address: number, value: Value): void {
     this.store(8, this.i32(0), value, address)
+  }
+
+  /** An XMM register that the instruction implies. */
+  xmm(register: number): Value {
+    return this.load('v128', 16, this.i32(0), L.YMM + register * L.YMM_SIZE)
+  }
+
+  /** Writes an implied XMM register; bits 255:128 are left alone. */
+  setXmm(register: number, value: Value): void {
+    this.store(16, this.i32(0), value, L.YMM + register * L.YMM_SIZE)
   }
 
   /** Raises an exception at this instruction and leaves it. */

@@ -7,8 +7,8 @@ import type { Value } from '../wasm/emitter.ts'
 import type { Builder } from './builder.ts'
 
 /**
- * How each explicit operand is used: r read, w written, rw both, a address only (LEA, INVLPG), n a plain number (segment,
- * control, debug and x87 registers), j a relative branch target, - ignored.
+ * How each explicit operand is used: r read, w written, rw both, a address only (LEA, INVLPG; of a vector register the place
+ * in the CPU state), n a plain number (segment, control, debug and x87 registers), j a relative branch target, - ignored.
  *
  * A vector operand that is read is a v128, from memory zero-extended; i32, i64, f32, f64 read its lowest element, as a
  * number, and +f32, +f64 write that, too. int reads a general register or as many bytes of memory, as a number.
