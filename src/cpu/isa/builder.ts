@@ -121,9 +121,11 @@ export abstract class Builder extends Emitter {
     return this.load('v128', 16, this.i32(0), L.YMM + register * L.YMM_SIZE)
   }
 
-  /** Writes an implied XMM register; bits 255:128 are left alone. */
-  setXmm(register: number, value: Value): void {
-    this.store(16, this.i32(0), value, L.YMM + register * L.YMM_SIZE)
+  /** Writes an implied XMM register, and clears bits 255:128 or leaves them alone. */
+  setXmm(register: number, value: Value, clears: boolean): void {
+    const place = L.YMM + register * L.YMM_SIZE
+    this.store(16, this.i32(0), value, place)
+    if (clears) this.store(16, this.i32(0), this.v128(0n), place + 16)
   }
 
   /** Raises an exception at this instruction and leaves it. */

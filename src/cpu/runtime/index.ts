@@ -5,6 +5,7 @@ import * as L from '../layout'
 import { dropPage, pageEntry } from './code'
 import { contextChanged } from './context'
 import { floatModeChanged } from './float'
+import { makeAesTables } from './simd-aes'
 import { flushTlb } from './tlb'
 
 export { modifyCommit, modifyMiss, readMiss, writeMiss } from './access'
@@ -46,6 +47,17 @@ export {
   verifyWrite,
   writeSegmentBase,
 } from './segment'
+export {
+  aesDecrypt,
+  aesDecryptLast,
+  aesEncrypt,
+  aesEncryptLast,
+  aesKeyGeneration,
+  carrylessProduct,
+  inverseMixColumns,
+} from './simd-aes'
+export { sha1Rounds, sha256Rounds } from './simd-sha'
+export { compareExplicit, compareImplicit, comparisonMask } from './simd-string'
 export * from './softfloat-sse'
 export { compareExchange8, compareExchange16, enter, probeStack } from './stack'
 export { stringCompare, stringLoad, stringMove, stringScan, stringStore } from './string'
@@ -60,6 +72,7 @@ export function initialize(): void {
   store<i32>(L.FAULT_VECTOR, -1)
   store<u32>(L.EXIT_REASON, L.EXIT_NONE)
   store<u64>(L.RFLAGS, 2)
+  makeAesTables()
   flushTlb(false)
   floatModeChanged()
   contextChanged()
