@@ -83,6 +83,10 @@ export abstract class Builder extends Emitter {
   abstract segment(): Value
   /** The base of the effective segment; i64. */
   abstract segmentBase(): Value
+  /** The segment, scale and address size of a memory operand of use o, for runtime/simd-memory.ts; i32. */
+  abstract scattering(): Value
+  /** The place in the CPU state of the vector register that a memory operand has its indices in; i32. */
+  abstract indices(): Value
   /** The repeat prefix: 0, 1 for REP and REPE, 2 for REPNE; i32. */
   abstract repeat(): Value
   /** ACCESS_ flags of the memory operand, for runtime functions; i32. */

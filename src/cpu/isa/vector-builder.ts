@@ -74,7 +74,7 @@ export abstract class VectorBuilder extends Builder {
   }
 
   protected readVectorRegister(index: number, use: Use): Value {
-    if (use === 'a') return this.vectorAddress(index)
+    if (use === 'a' || use === 'o') return this.vectorAddress(index)
     if (use !== 'r' && use !== 'rw') return this.loadVector(index, scalarType(use), scalarBytes(use), 0)
     if (this.#kinds[index] === OperandKind.mmx) return this.loadVector(index, 'v128', 8, 0)
     return this.loadVector(index, 'v128', HALF, this.operandSizes[index] === 256 ? this.half * HALF : 0)

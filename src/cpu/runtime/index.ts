@@ -57,6 +57,7 @@ export {
   carrylessProduct,
   inverseMixColumns,
 } from './simd-aes'
+export { gather, maskedLoad, maskedStore, storeMaskedBytes } from './simd-memory'
 export { sha1Rounds, sha256Rounds } from './simd-sha'
 export { compareExplicit, compareImplicit, comparisonMask } from './simd-string'
 export * from './softfloat-sse'
