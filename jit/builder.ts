@@ -68,7 +68,7 @@ export class TranslatorBuilder extends PathBuilder {
     if (kind === OperandKind.one) return this.k(1)
     if (kind === OperandKind.imm2) return this.i32(this.#instruction.imm2)
     if (kind === OperandKind.mem) {
-      if (use === 'a' || use === 'aw') return this.#ea()
+      if (use === 'a' || use === 'aw' || use === 'o') return this.#ea()
       if (this.vectorSize > 0 && use !== 'w') return this.readVectorMemory(index, use)
       if (use === 'r') return this.read(this.#ea(), this.#bytes(index))
       if (use === 'rw') return this.#readToModify(index)
@@ -181,6 +181,10 @@ export class TranslatorBuilder extends PathBuilder {
 
   protected storeVector(index: number, value: Value, offset: number): void {
     this.store(16, this.i32(0), value, this.#vectorPlace(index) + offset)
+  }
+
+  protected vectorAddress(index: number): Value {
+    return this.i32(this.#vectorPlace(index))
   }
 
   #vectorPlace(index: number): number {
@@ -408,6 +412,14 @@ export class TranslatorBuilder extends PathBuilder {
   }
 
   string(): never {
+    throw new NotTranslatable(this.#entry.name)
+  }
+
+  scattering(): never {
+    throw new NotTranslatable(this.#entry.name)
+  }
+
+  indices(): never {
     throw new NotTranslatable(this.#entry.name)
   }
 

@@ -281,6 +281,9 @@ export const SLOT_ADDEND = 16
 // A tag that compares equal with no address, since it has an offset in the page (jit/pages.ts).
 export const NO_PAGE = 0x800
 
+// The substitution table of AES and its inverse, 256 bytes each.
+export const AES_BOXES = 0x3000
+
 // Code modes; the key of a record together with its host address. MODE_32 is 32-bit code with flat CS, SS, DS and ES (base 0,
 // limit 4 GB, stack of 32 bits); all other 32-bit code, and 16-bit code always, looks at each segment (MODE_32_SEGMENTED).
 export const MODE_16 = 0

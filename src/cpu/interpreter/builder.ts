@@ -59,7 +59,11 @@ export class InterpreterBuilder extends VectorBuilder {
     this.#writeCondition = undefined
     this.#ended = false
     this.beginVector(operation.entry, operation.kinds, operation.size)
-    if (operation.kinds.includes(OperandKind.mmx)) this.#enterMmx()
+    const mmx = operation.kinds.includes(OperandKind.mmx)
+    // MASKMOVQ is an MMX instruction even if its implied operand faults.
+    const faultsFirst = operation.kinds.includes(OperandKind.mem) || operation.entry.float
+    if (mmx) this.#checkPendingFloat()
+    if (mmx && !faultsFirst) this.#enterMmx()
     const result = this.defineHalves(() => this.#define())
     if (operation.entry.float) this.#settleFloat()
     if (Array.isArray(result)) {
@@ -67,6 +71,7 @@ export class InterpreterBuilder extends VectorBuilder {
       this.#commit(1, result[1])
       this.#commit(0, result[0])
     } else if (result) this.#commit(0, result)
+    if (mmx && faultsFirst) this.#enterMmx()
     if (!this.#ended) this.nextRecord()
   }
 
@@ -76,10 +81,12 @@ export class InterpreterBuilder extends VectorBuilder {
     return entry.define(this, ...(operands as Value[]))
   }
 
+  #checkPendingFloat(): void {
+    this.if(this.callWithState('checkPendingFloat', 'i32'), () => this.site.fault())
+  }
+
   /** Every MMX instruction but EMMS makes all registers valid, and register 0 the top. */
   #enterMmx(): void {
-    this.callWithState('checkPendingFloat', 'i32')
-    this.leaveOnFault()
     this.setState32(L.X87_TAGS, this.i32(ALL_VALID))
     this.setState32(L.X87_STATUS, this.binary('and', this.state32(L.X87_STATUS), this.i32(NOT_TOP)))
   }
@@ -103,7 +110,7 @@ export class InterpreterBuilder extends VectorBuilder {
     if (kind === OperandKind.imm || kind === OperandKind.one) return this.#immediate()
     if (kind === OperandKind.imm2) return this.#field16(REGISTER_FIELD[index] as number)
     if (kind === OperandKind.mem) {
-      if (use === 'a' || use === 'aw' || use === 'a?') return this.#ea()
+      if (use === 'a' || use === 'aw' || use === 'a?' || use === 'o') return this.#ea()
       if (this.vectorSize > 0 && use !== 'w') return this.readVectorMemory(index, use)
       if (use === 'r') return this.read(this.#ea(), this.#operandBytes(index))
       if (use === 'rw') return this.#readToModify(index)
@@ -122,6 +129,10 @@ export class InterpreterBuilder extends VectorBuilder {
 
   protected storeVector(index: number, value: Value, offset: number): void {
     this.store(WHOLE[value.type], this.#field16(REGISTER_FIELD[index] as number), value, offset)
+  }
+
+  protected vectorAddress(index: number): Value {
+    return this.#field16(REGISTER_FIELD[index] as number)
   }
 
   protected storeMmx(index: number, value: Value): void {
@@ -273,6 +284,14 @@ export class InterpreterBuilder extends VectorBuilder {
 
   segment(): Value {
     return this.#field16(R.R_INDEX)
+  }
+
+  scattering(): Value {
+    return this.load('i32', 4, this.record, R.R_VECTOR_IMMEDIATE)
+  }
+
+  indices(): Value {
+    return this.#field16(R.R_OPERAND3)
   }
 
   #access(access: Access | undefined): Value {

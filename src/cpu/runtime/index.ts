@@ -5,6 +5,7 @@ import * as L from '../layout'
 import { dropPage, pageEntry } from './code'
 import { contextChanged } from './context'
 import { floatModeChanged } from './float'
+import { makeAesTables } from './simd-aes'
 import { flushTlb } from './tlb'
 
 export { modifyCommit, modifyMiss, probeOperand, readMiss, storeTenBytes, writeMiss } from './access'
@@ -48,6 +49,18 @@ export { refresh } from './mode'
 export { executableHost, lookUp } from './paging'
 export { farReturn, interruptReturn, popFlags } from './return'
 export { checkBaseInstructions, moveToSegment, readSelector, writeSegmentBase } from './segment'
+export {
+  aesDecrypt,
+  aesDecryptLast,
+  aesEncrypt,
+  aesEncryptLast,
+  aesKeyGeneration,
+  carrylessProduct,
+  inverseMixColumns,
+} from './simd-aes'
+export { gather, maskedLoad, maskedStore, storeMaskedBytes } from './simd-memory'
+export { sha1Rounds, sha256Rounds } from './simd-sha'
+export { compareExplicit, compareImplicit, comparisonMask } from './simd-string'
 export * from './softfloat-sse'
 export {
   enter,
@@ -114,6 +127,7 @@ export function initialize(): void {
   store<i32>(L.FAULT_VECTOR, -1)
   store<u32>(L.EXIT_REASON, L.EXIT_NONE)
   store<u64>(L.RFLAGS, 2)
+  makeAesTables()
   flushTlb(false)
   floatModeChanged()
   contextChanged()

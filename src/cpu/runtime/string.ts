@@ -19,7 +19,7 @@ const FAULTED: u32 = 1
 const AGAIN: u32 = 2
 const WHILE_EQUAL: u32 = 1
 export const ES: u32 = 0
-const NUMBER_SS: u32 = 2
+export const NUMBER_SS: u32 = 2
 const NUMBER_DS: u32 = 3
 const NUMBER_FS: u32 = 4
 
@@ -89,10 +89,14 @@ function linearOf(number: u32, offset: u64): u64 {
   return (load<u64>(L.SEGMENTS + number * L.SEGMENT_SIZE + L.SEG_BASE) + offset) & load<u64>(L.RIP_MASK)
 }
 
-// Linear address of the element at an index register; the caller looks at faulted().
-export function elementAddress(number: u32, register: u32, size: u32, mask: u64, write: u32): u64 {
-  const offset = load<u64>(register) & mask
+// Linear address of an operand at an offset, which has been cut to the address size; the caller looks at faulted().
+export function operandAddress(number: u32, offset: u64, size: u32, write: u32): u64 {
   return unchecked(number) ? linearOf(number, offset) : segmentCheck(number, offset, size, write)
+}
+
+// The same for the element at an index register.
+export function elementAddress(number: u32, register: u32, size: u32, mask: u64, write: u32): u64 {
+  return operandAddress(number, load<u64>(register) & mask, size, write)
 }
 
 // Elements from an index register on that may be done at once: those in the page, until the index wraps around, and in the
