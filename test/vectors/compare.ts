@@ -9,6 +9,7 @@ import {
   isSame,
   PLACES,
   type Place,
+  RIP,
   readNumber,
   SEGMENT_NAMES,
   STATE_END,
@@ -60,9 +61,8 @@ class Comparison {
     this.#tolerance = tolerance
     this.#ignored = test.undefReg?.split(',') ?? []
     expected.set(machine.before)
-    const rip = PLACES.get('rip') as Place
     writeChange(expected, test.final)
-    this.#completed = test.exc === null || !isSame(expected, machine.before, rip)
+    this.#completed = test.exc === null || !isSame(expected, machine.before, RIP)
   }
 
   exception({ exc, exit }: Outcome): void {
@@ -75,19 +75,16 @@ class Comparison {
   }
 
   registers(): void {
-    this.#place(PLACES.get('rip') as Place)
-    GENERAL.forEach(this.#place)
-    CONTROL.forEach(this.#place)
-    const approximate = this.#tolerance === 'relative' ? isNear : undefined
-    for (const place of VECTOR) this.#place(place, approximate)
-    const inexact = this.#tolerance === 'ulp' ? isWithinUlp : undefined
-    for (const place of X87_STACK) this.#place(place, inexact)
+    this.#place(RIP)
+    for (const place of GENERAL) this.#place(place)
+    for (const place of CONTROL) this.#place(place)
+    for (const place of VECTOR) this.#place(place, this.#tolerance === 'relative' ? isNear : undefined)
+    for (const place of X87_STACK) this.#place(place, this.#tolerance === 'ulp' ? isWithinUlp : undefined)
   }
 
-  #place = (place: Place, accepts?: unknown): void => {
+  #place(place: Place, accepts?: typeof isSame): void {
     const actual = this.#machine.state
-    if (isSame(actual, expected, place)) return
-    if (typeof accepts === 'function' && accepts(actual, expected, place)) return
+    if (isSame(actual, expected, place) || accepts?.(actual, expected, place)) return
     if (this.#ignored.includes(place.name)) return
     this.#check(place.name, readNumber(actual, place), readNumber(expected, place))
   }

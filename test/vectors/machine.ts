@@ -111,11 +111,7 @@ export class VectorMachine {
     this.cpu.written(this.#base, WINDOW)
   }
 
-  get rip(): bigint {
-    return this.cpu.readU64(L.RIP)
-  }
-
-  /** Low half of the linear address of the next instruction. */
+  /** Linear address of the next instruction, modulo 4 GB. */
   get #codeAddress(): number {
     return (this.cpu.readU32(L.CS + L.SEG_BASE) + this.cpu.readU32(L.RIP)) >>> 0
   }
@@ -123,9 +119,9 @@ export class VectorMachine {
   /** Runs until the case stops as it was captured: at the HLT after the code, or with an exception. */
   run(): Outcome {
     const cpu = this.cpu
-    const start = this.rip
+    const start = cpu.readU64(L.RIP)
     const reason = cpu.run(1_000_000)
-    const ended = this.rip !== start && this.#isHalt()
+    const ended = cpu.readU64(L.RIP) !== start && this.#isHalt()
     if (reason !== 0) {
       // Real mode is privilege level 0: there HLT is no exception.
       if (reason === EXIT_REASON_HLT && ended) return { exc: null, exit: undefined }

@@ -4,7 +4,7 @@ import { Decoder } from '../../src/cpu/decoder/decoder.ts'
 import { DecodeStatus, Instruction } from '../../src/cpu/decoder/instruction.ts'
 import { featuresOf, nameOf } from '../../src/cpu/decoder/opcodes.ts'
 import { operationOf } from '../../src/cpu/interpreter/operations.ts'
-import { compare, toleranceOf } from './compare.ts'
+import { compare, type Tolerance, toleranceOf } from './compare.ts'
 import type { Case, Group, Mode } from './corpus.ts'
 import { VectorMachine } from './machine.ts'
 import type { Platform } from './tables.ts'
@@ -91,21 +91,43 @@ function skipReason(test: Case): string | undefined {
   return undefined
 }
 
-export function runGroup(group: Group, { translator, environments, keep = 5 }: RunOptions = {}): GroupResult {
-  const result: GroupResult = {
-    passed: 0,
-    failed: 0,
-    skipped: 0,
-    environments: new Map(),
-    reasons: new Map(),
-    failures: [],
+/** The machines of a group, made when they are needed. */
+class Machines {
+  readonly #memseed: number
+  readonly #translator: TranslatorFactory | undefined
+  readonly #known = new Map<Platform, VectorMachine>()
+
+  constructor(memseed: number, translator: TranslatorFactory | undefined) {
+    this.#memseed = memseed
+    this.#translator = translator
   }
-  const machines = new Map<Platform, VectorMachine>()
-  const machineOf = (platform: Platform): VectorMachine => {
-    const machine = machines.get(platform) ?? new VectorMachine(platform, group.memseed, translator)
-    machines.set(platform, machine)
+
+  /** What is wrong with a case's results. */
+  run(test: Case, environment: Environment, tolerance: Tolerance): string[] {
+    const machine = this.#machine(PLATFORMS[environment])
+    machine.load(test, environment === 'segmented32')
+    try {
+      const problems = compare(machine, test, machine.run(), tolerance)
+      if (problems.length > 0) machine.reset()
+      return problems
+    } catch (error) {
+      // A trap of WebAssembly: nobody knows what state it left behind.
+      this.#known.delete(machine.platform)
+      return [String(error)]
+    }
+  }
+
+  #machine(platform: Platform): VectorMachine {
+    const machine = this.#known.get(platform) ?? new VectorMachine(platform, this.#memseed, this.#translator)
+    this.#known.set(platform, machine)
     return machine
   }
+}
+
+export function runGroup(group: Group, { translator, environments, keep = 5 }: RunOptions = {}): GroupResult {
+  const none = { passed: 0, failed: 0, skipped: 0 }
+  const result: GroupResult = { ...none, environments: new Map(), reasons: new Map(), failures: [] }
+  const machines = new Machines(group.memseed, translator)
   const tolerance = toleranceOf(group.name)
   for (const test of group.cases) {
     const unknown = skipReason(test)
@@ -117,13 +139,9 @@ export function runGroup(group: Group, { translator, environments, keep = 5 }: R
         result.reasons.set(reason, (result.reasons.get(reason) ?? 0) + 1)
         continue
       }
-      const machine = machineOf(PLATFORMS[environment])
-      machine.load(test, environment === 'segmented32')
-      const problems = compare(machine, test, machine.run(), tolerance)
+      const problems = machines.run(test, environment, tolerance)
       count(result, environment, problems.length === 0 ? 'passed' : 'failed')
-      if (problems.length === 0) continue
-      machine.reset()
-      if (result.failures.length < keep) result.failures.push({ test, environment, problems })
+      if (problems.length > 0 && result.failures.length < keep) result.failures.push({ test, environment, problems })
     }
   }
   return result

@@ -29,10 +29,11 @@ export const CONTROL: readonly Place[] = [
   { name: 'mxcsr', at: L.MXCSR, bytes: 4 },
 ]
 export const FSW: Place = { name: 'fsw', at: L.X87_STATUS, bytes: 4 }
+export const RIP: Place = { name: 'rip', at: L.RIP, bytes: 8 }
 
 const OTHERS: readonly Place[] = [
   FSW,
-  { name: 'rip', at: L.RIP, bytes: 8 },
+  RIP,
   ...numbered(16, (n) => ({ name: `xmm${n}`, at: L.YMM + n * L.YMM_SIZE, bytes: 16 })),
   ...SEGMENT_NAMES.flatMap((name, n) => {
     const at = L.SEGMENTS + n * L.SEGMENT_SIZE
