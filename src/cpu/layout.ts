@@ -3,7 +3,7 @@
 //
 //   0x0000    null page guard, CPU state          addresses below 64 KB fit the u16 fields of an instruction record
 //   0x10000   soft TLB, one set per access context
-//   TARGETS   linear RIP -> record, direct-mapped
+//   TARGETS   linear address of code -> record, direct-mapped
 //   CODE_HASH host address of code + mode -> record
 //   RECORDS   decoded instructions
 //   PAGES     16 bytes for each page of guest RAM: EPT rights, code tracking
@@ -164,6 +164,15 @@ export const RANGES = 0x4a8
 export const RANGE_SIZE = 24
 export const RANGE_BYTES = 8
 export const RANGE_HOST = 16
+
+// Outside 64-bit mode the base of CS and 2^32 - 1, in it 0 and all ones: code lies at CODE_BASE + RIP, and
+// RIP = (linear address - CODE_BASE) & RIP_MASK.
+export const CODE_BASE = 0x628
+export const RIP_MASK = 0x630
+// An RIP below this one lies in a page that is within the limit of CS as a whole; behind it instructions run one by one, and
+// each is compared with the limit. In 64-bit mode 2^64 - 1.
+export const CODE_WHOLE = 0x638
+
 export const RECORD_NEXT = 0x640
 export const RECORD_END = 0x644
 export const RAM_START = 0x648
@@ -171,8 +180,6 @@ export const PAGES_START = 0x64c
 // Physical address of the exec page being decoded and its host page (filled by fetchPage).
 export const FETCH_HOST = 0x650
 export const RAM_END = 0x654
-// Linear address of the instruction to be decoded, when run() returns EXIT_DECODE.
-export const FETCH_LINEAR = 0x658
 
 // What divideUnsigned and divideSigned leave.
 export const QUOTIENT = 0x660
@@ -250,6 +257,8 @@ export const COUNT_TRANSLATED = 0xe08
 export const LAZY = 0xe10
 export const LAZY_FIRST = 0xe18
 export const LAZY_SECOND = 0xe20
+// The mode whose code each of the two target tables holds (supervisor, user).
+export const TARGET_MODES = 0xe28
 // Pages that translated code has just used, by base register and by page of constant addresses: a tag for reading, a tag for
 // writing, and the addend. They hold what the TLB holds.
 export const PAGE_SLOTS = 0x1000
@@ -278,10 +287,8 @@ export const MODE_AVX_CHECKED = 16
 export const EXIT_NONE = 0x100
 // The budget is used up.
 export const EXIT_BUDGET = 0x101
-// The instruction at FETCH_LINEAR must be decoded.
+// The code at FETCH_HOST must be decoded.
 export const EXIT_DECODE = 0x102
-// The vcpu is in a mode that this processor does not run.
-export const EXIT_UNSUPPORTED = 0x103
 
 // Soft TLB for data: TLB_ENTRIES entries of 32 bytes for each access context.
 export const TLB = 0x10000
@@ -310,7 +317,8 @@ export const CONTEXT_SUPERVISOR_SMAP = 2
 export const CONTEXT_USER_ALIGNED = 3
 export const CONTEXTS = 4
 
-// Linear RIP -> record: { rip i64, record u32, pad }; one table for user, one for supervisor code.
+// Linear address of code (CODE_BASE + RIP) -> record: { linear i64, record u32, pad }; one table for user, one for supervisor
+// code. Each holds code of one mode (TARGET_MODES); the base of CS makes no difference.
 export const TARGETS = 0x30000
 export const TARGET_ENTRIES = 4096
 export const TARGET_ENTRY_SIZE = 16

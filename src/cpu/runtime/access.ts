@@ -6,10 +6,15 @@ import { codeWritten, isRam, pageEntry } from './code'
 import { currentContext } from './context'
 import { translate, translateSystem } from './paging'
 import { READ, WRITE } from './physical'
-import { count, fault, isCanonical, VECTOR_AC, VECTOR_GP, VECTOR_SS } from './state'
+import { count, fault, isCanonical, systemAddress, VECTOR_AC, VECTOR_GP, VECTOR_SS } from './state'
 import { watchAccess } from './watch'
 
 const STACK: u32 = 1
+
+// Outside 64-bit mode the sum of an address wraps around at 4 GB; the fast path of an instruction leaves that to the miss.
+function wrapped(address: u64): u64 {
+  return address & load<u64>(L.RIP_MASK)
+}
 
 // Canonical and aligned as need be; false when it faulted.
 function checkAddress(linear: u64, size: u32, flags: u32): bool {
@@ -28,6 +33,11 @@ function crosses(linear: u64, size: u32): bool {
   return ((linear as u32) & 4095) + size > 4096
 }
 
+// Linear address of the page after that of an operand of the running code; outside 64-bit mode 0 follows 4 GB.
+function nextPage(linear: u64): u64 {
+  return ((linear & ~(4095 as u64)) + 4096) & load<u64>(L.RIP_MASK)
+}
+
 // Copies bytes of two pages to a place, or back.
 function gather(first: u32, second: u32, room: u32, size: u32, to: u32): void {
   memory.copy(to, first, room)
@@ -35,14 +45,15 @@ function gather(first: u32, second: u32, room: u32, size: u32, to: u32): void {
 }
 
 // Address from which the operand can be loaded, 0 when it faulted.
-export function readMiss(linear: u64, size: u32, flags: u32): u32 {
+export function readMiss(address: u64, size: u32, flags: u32): u32 {
+  const linear = wrapped(address)
   count(L.COUNT_TLB_MISS)
   if (!checkAddress(linear, size, flags)) return 0
   watchAccess(linear, size as u64, false)
   const host = translate(linear, READ)
   if (host == 0 || !crosses(linear, size)) return host
   const room: u32 = 4096 - ((linear as u32) & 4095)
-  const second = translate(linear + (room as u64), READ)
+  const second = translate(nextPage(linear), READ)
   if (second == 0) return 0
   gather(host, second, room, size, L.BOUNCE)
   return L.BOUNCE
@@ -55,7 +66,8 @@ function put(host: u32, from: u32, size: u32): void {
 }
 
 // Stores the low bytes of a value; not 0 when it faulted.
-export function writeMiss(linear: u64, value: u64, size: u32, flags: u32): u32 {
+export function writeMiss(address: u64, value: u64, size: u32, flags: u32): u32 {
+  const linear = wrapped(address)
   count(L.COUNT_TLB_MISS)
   if (!checkAddress(linear, size, flags)) return 1
   store<u64>(L.BOUNCE, value)
@@ -72,7 +84,7 @@ function writeBounce(linear: u64, size: u32): bool {
     return true
   }
   const room: u32 = 4096 - ((linear as u32) & 4095)
-  const second = translate(linear + (room as u64), WRITE)
+  const second = translate(nextPage(linear), WRITE)
   if (second == 0) return false
   watchAccess(linear, size as u64, true)
   put(host, L.BOUNCE, room)
@@ -82,7 +94,8 @@ function writeBounce(linear: u64, size: u32): bool {
 
 // Probes an operand for writing: the address where it can be loaded and stored in place, or BOUNCE with its bytes, to be
 // followed by modifyCommit; 0 when it faulted.
-export function modifyMiss(linear: u64, size: u32, flags: u32): u32 {
+export function modifyMiss(address: u64, size: u32, flags: u32): u32 {
+  const linear = wrapped(address)
   count(L.COUNT_TLB_MISS)
   if (!checkAddress(linear, size, flags)) return 0
   const host = translate(linear, WRITE)
@@ -90,7 +103,7 @@ export function modifyMiss(linear: u64, size: u32, flags: u32): u32 {
   watchAccess(linear, size as u64, true)
   if (crosses(linear, size)) {
     const room: u32 = 4096 - ((linear as u32) & 4095)
-    const second = translate(linear + (room as u64), WRITE)
+    const second = translate(nextPage(linear), WRITE)
     if (second == 0) return 0
     gather(host, second, room, size, L.BOUNCE)
     return L.BOUNCE
@@ -100,8 +113,8 @@ export function modifyMiss(linear: u64, size: u32, flags: u32): u32 {
   return L.BOUNCE
 }
 
-export function modifyCommit(linear: u64, size: u32): void {
-  writeBounce(linear, size)
+export function modifyCommit(address: u64, size: u32): void {
+  writeBounce(wrapped(address), size)
 }
 
 // Accesses of the running code from within the runtime. After each, faulted() says whether to go on.
@@ -124,7 +137,8 @@ export function loadSized(host: u32, size: u32): u64 {
 
 // Accesses that the processor makes by itself, as supervisor whatever the CPL (descriptor tables, TSS).
 
-export function readSystem(linear: u64, size: u32): u64 {
+export function readSystem(address: u64, size: u32): u64 {
+  const linear = systemAddress(address)
   let value: u64 = 0
   if (!isCanonical(linear) || !isCanonical(linear + (size as u64) - 1)) {
     fault(VECTOR_GP, 0)
@@ -135,7 +149,7 @@ export function readSystem(linear: u64, size: u32): u64 {
     return host == 0 ? 0 : loadSized(host, size)
   }
   for (let i: u32 = 0; i < size; i++) {
-    const host = translateSystem(linear + (i as u64), READ)
+    const host = translateSystem(systemAddress(linear + (i as u64)), READ)
     if (host == 0) return 0
     value |= (load<u8>(host) as u64) << ((i as u64) << 3)
   }
@@ -144,7 +158,7 @@ export function readSystem(linear: u64, size: u32): u64 {
 
 export function writeSystem(linear: u64, value: u64, size: u32): void {
   for (let i: u32 = 0; i < size; i++) {
-    const host = translateSystem(linear + (i as u64), WRITE)
+    const host = translateSystem(systemAddress(linear + (i as u64)), WRITE)
     if (host == 0) return
     store<u8>(L.SCRATCH, (value >> ((i as u64) << 3)) as u8)
     put(host, L.SCRATCH, 1)
@@ -178,5 +192,5 @@ export function pushFrame(rsp: u64, words: u32, size: u32, level: u32): bool {
 export function probeWrite(linear: u64, size: u32, flags: u32): bool {
   if (!checkAddress(linear, size, flags)) return false
   if (translate(linear, WRITE) == 0) return false
-  return !crosses(linear, size) || translate((linear + (size as u64) - 1) & ~(4095 as u64), WRITE) != 0
+  return !crosses(linear, size) || translate(nextPage(linear), WRITE) != 0
 }

@@ -30,27 +30,31 @@ export {
 export * from './control'
 export { advance, crossPage, fetchNextPage, next, staleRecord, sync } from './dispatch'
 export { breakpoint, externalInterrupt, interrupt1, raiseException, softwareInterrupt } from './event'
+export { compareExchange8, compareExchange16 } from './exchange'
 export { pushedFlags, readRflags, writeRflags } from './flags'
 export { checkFloat, checkPendingFloat, mxcsrChanged, settleFloat } from './float'
 export { completeIn, input, output, stringInput, stringOutput } from './io'
+export { segmentCheck } from './limit'
+export { refresh } from './mode'
 export { executableHost, lookUp } from './paging'
-export {
-  accessRights,
-  checkBaseInstructions,
-  moveToSegment,
-  popSegment,
-  readSelector,
-  refresh,
-  segmentLimit,
-  verifyRead,
-  verifyWrite,
-  writeSegmentBase,
-} from './segment'
+export { checkBaseInstructions, moveToSegment, readSelector, writeSegmentBase } from './segment'
 export * from './softfloat-sse'
-export { compareExchange8, compareExchange16, enter, probeStack } from './stack'
+export {
+  enter,
+  leaveSegmented,
+  movePointer,
+  popAll,
+  popSegment,
+  popSegmented,
+  probeStack,
+  pushAll,
+  pushSegmented,
+  topSegmented,
+} from './stack'
 export { stringCompare, stringLoad, stringMove, stringScan, stringStore } from './string'
 export { swapGs, systemCall, systemEnter, systemExit, systemReturn } from './syscall'
 export { farCall, farJump, farReturn, interruptReturn, loadFarPointer, popFlags } from './transfer'
+export { accessRights, segmentLimit, verifyRead, verifyWrite } from './verify'
 
 // A fresh memory becomes a processor without any register state.
 export function initialize(): void {
