@@ -59,9 +59,9 @@ function environmentsOf(test: Case): readonly Environment[] {
   return real ? ['compat16', 'legacy16', 'real'] : ['compat16', 'legacy16']
 }
 
-/** ES is loaded, or what it does not hold in segmented32 is reached. */
-function dependsOnEs({ final, exc }: Case): boolean {
-  return final.es !== undefined || /^fffff/.test(exc?.cr2 ?? '')
+/** ES may be loaded, or what it does not hold in segmented32 is reached. */
+function dependsOnEs({ asm, exc }: Case): boolean {
+  return /sreg|les/.test(asm) || /^fffff/.test(exc?.cr2 ?? '')
 }
 
 const DECODERS: Record<Mode, Decoder> = {
