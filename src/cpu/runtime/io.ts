@@ -5,7 +5,8 @@
 import * as L from '../layout'
 import { probeWrite, readData, readSystem, writeData } from './access'
 import { TYPE_WIDE } from './descriptor'
-import { clearFault, complete, cpl, exit, faulted, gp0, RFLAGS_IOPL, systemFlags, virtual8086 } from './state'
+import { ioPrivilege } from './flags'
+import { clearFault, complete, cpl, exit, faulted, gp0, virtual8086 } from './state'
 import { addressMask, ES, elementAddress, moveIndex, setIndex } from './string'
 
 const REASON_IO: u32 = 30
@@ -14,7 +15,7 @@ const TSS_BITMAP: u32 = 0x66
 // CPL <= IOPL, or clear bits in the I/O permission bitmap of a 32- or 64-bit TSS, on which virtual-8086 mode depends always.
 // False when it faulted.
 function allowed(port: u32, size: u32): bool {
-  if (!virtual8086() && cpl() <= (systemFlags() & RFLAGS_IOPL) >> 12) return true
+  if (!virtual8086() && cpl() <= ioPrivilege()) return true
   if ((load<u32>(L.TR + L.SEG_AR) & TYPE_WIDE) == 0) {
     gp0()
     return false
