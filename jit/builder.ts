@@ -353,6 +353,10 @@ export class TranslatorBuilder extends PathBuilder {
     return this.ripAt(BigInt(this.#offset + this.#instruction.length))
   }
 
+  ownRip(): Value {
+    return this.ripAt(BigInt(this.#offset))
+  }
+
   branch(): void {
     this.#transfer = {}
   }

@@ -234,6 +234,9 @@ export const X87_IP = 0xa90
 export const X87_DP = 0xa98
 export const X87_CS = 0xaa0
 export const X87_DS = 0xaa4
+// How a store to memory goes on: whether there is anything to be stored, and its bytes from the eighth on.
+export const X87_STORES = 0xaa8
+export const X87_HIGH = 0xaac
 export const MXCSR = 0xb00
 // Exception flags that the running instruction has raised, in the order of MXCSR's; they are settled at its end.
 export const FLOAT_FLAGS = 0xb04
@@ -242,6 +245,9 @@ export const FLOAT_FLAGS = 0xb04
 export const FLOAT_FAST = 0xb08
 // MODE_FLOAT_CHECKED and MODE_AVX_CHECKED, as CR0, CR4 and XCR0 have them now.
 export const MODE_FLOAT = 0xb0c
+
+// Images of the floating-point state on their way to or from guest memory (FNSAVE, FXSAVE, XSAVE); 1 KB.
+export const STATE_IMAGE = 0x1400
 
 // What walks have found on the page-directory level: WALKS entries of 32 bytes, by bits 21-24 of the linear address:
 // u64 linear address >> 21 plus 1, u64 page table or large-page entry, u64 rights of the levels above, u32 large.

@@ -387,7 +387,15 @@ export class InterpreterBuilder extends VectorBuilder {
   nextRip(): Value {
     const position = this.#field16(R.R_POSITION)
     const length = this.binary('and', position, this.i32(15))
-    const offset = this.binary('add', this.binary('shr_u', position, this.i32(4)), length)
+    return this.#ripAt(this.binary('add', this.binary('shr_u', position, this.i32(4)), length))
+  }
+
+  ownRip(): Value {
+    return this.#ripAt(this.binary('shr_u', this.#field16(R.R_POSITION), this.i32(4)))
+  }
+
+  /** The RIP at an offset from the page. */
+  #ripAt(offset: Value): Value {
     const linear = this.binary('add', this.state64(L.RIP_PAGE), this.extendUnsigned(offset))
     return this.codeKind === 'segmented' ? this.binary('sub', linear, this.state64(L.CODE_BASE)) : linear
   }

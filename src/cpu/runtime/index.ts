@@ -7,7 +7,7 @@ import { contextChanged } from './context'
 import { floatModeChanged } from './float'
 import { flushTlb } from './tlb'
 
-export { modifyCommit, modifyMiss, readMiss, writeMiss } from './access'
+export { modifyCommit, modifyMiss, probeOperand, readMiss, storeTenBytes, writeMiss } from './access'
 export {
   crc32c,
   divideSigned,
@@ -41,6 +41,7 @@ export {
 export { compareExchange8, compareExchange16 } from './exchange'
 export { pushedFlags, readRflags, writeRflags } from './flags'
 export { checkFloat, checkPendingFloat, mxcsrChanged, settleFloat } from './float'
+export { fxrstor, fxsave } from './fxsave'
 export { completeIn, input, output, stringInput, stringOutput } from './io'
 export { segmentCheck } from './limit'
 export { refresh } from './mode'
@@ -74,6 +75,35 @@ export {
 } from './tables'
 export { farCall, farCallDirect, farJump, farJumpDirect, loadFarPointer } from './transfer'
 export { accessRights, segmentLimit, verifyRead, verifyWrite } from './verify'
+export {
+  x87Absolute,
+  x87Arithmetic,
+  x87ArithmeticDouble,
+  x87ArithmeticInteger,
+  x87ArithmeticSingle,
+  x87ChangeSign,
+  x87Compare,
+  x87CompareDouble,
+  x87CompareFlags,
+  x87CompareInteger,
+  x87CompareSingle,
+  x87Examine,
+  x87Extract,
+  x87RoundToInteger,
+  x87Scale,
+  x87SquareRoot,
+} from './x87-arithmetic'
+export {
+  x87ClearExceptions,
+  x87Initialize,
+  x87LoadControl,
+  x87LoadEnvironment,
+  x87Restore,
+  x87Save,
+  x87StoreEnvironment,
+} from './x87-environment'
+export * from './x87-remainder'
+export * from './x87-transfer'
 
 // A fresh memory becomes a processor without any register state.
 export function initialize(): void {
