@@ -2,6 +2,7 @@
 import './alu.ts'
 import './bit.ts'
 import './control.ts'
+import './float.ts'
 import './move.ts'
 import './muldiv.ts'
 import './packed.ts'

@@ -4,7 +4,7 @@
 import * as L from '../layout'
 import { dropPage, pageEntry } from './code'
 import { contextChanged } from './context'
-import { floatModeChanged } from './float'
+import { floatModeChanged, initializeFloat } from './float'
 import { flushTlb } from './tlb'
 
 export { modifyCommit, modifyMiss, readMiss, writeMiss } from './access'
@@ -31,7 +31,7 @@ export * from './control'
 export { advance, crossPage, fetchNextPage, next, staleRecord, sync } from './dispatch'
 export { breakpoint, externalInterrupt, interrupt1, raiseException, softwareInterrupt } from './event'
 export { pushedFlags, readRflags, writeRflags } from './flags'
-export { checkFloat, checkPendingFloat, mxcsrChanged, settleFloat } from './float'
+export { checkFloat, checkPendingFloat, loadMxcsr, mxcsrChanged, settleFloat } from './float'
 export { completeIn, input, output, stringInput, stringOutput } from './io'
 export { executableHost, lookUp } from './paging'
 export {
@@ -62,6 +62,7 @@ export function initialize(): void {
   store<u64>(L.RFLAGS, 2)
   flushTlb(false)
   floatModeChanged()
+  initializeFloat()
   contextChanged()
 }
 

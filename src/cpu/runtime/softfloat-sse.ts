@@ -1,7 +1,6 @@
 // SSE, AVX, FMA and F16C arithmetic of one element in software, on raw bits: what the instructions fall back to where wasm's
 // own arithmetic is not exactly theirs. Rounding mode, DAZ and FTZ come from MXCSR; the exceptions met are added to
-// FLOAT_FLAGS, and neither is MXCSR changed nor anything raised. That is up to the caller at the end of the instruction,
-// who asks settleFlags().
+// FLOAT_FLAGS, and neither is MXCSR changed nor anything raised: settleFloat() does that at the end of the instruction.
 
 import * as L from '../layout'
 import {
@@ -36,14 +35,6 @@ import {
 } from './softfloat'
 import { add, divide, multiply, multiplyAdd, squareRoot, subtract } from './softfloat-arithmetic'
 import { compare, GREATER, LESS, roundToInteger, toInteger, UNORDERED } from './softfloat-convert'
-
-// What FLOAT_FLAGS comes to at the end of an instruction: when an exception that is found before computing is not masked,
-// nothing was computed, so there are none of those that computing finds (SDM volume 1, 11.5.2.2).
-export function settleFlags(): u32 {
-  const flags = load<u32>(L.FLOAT_FLAGS)
-  const unmasked = (~load<u32>(L.MXCSR) >> 7) & 0x3f
-  return (flags & unmasked & (IE | DE | ZE)) != 0 ? flags & (IE | DE | ZE) : flags
-}
 
 function begin(): void {
   controlFromMxcsr()
