@@ -21,6 +21,20 @@ function packedBinary(name: string, operation: Binary): void {
   }
 }
 
+/** The same with an immediate: DPPS, DPPD. */
+function packedBinaryImmediate(
+  name: string,
+  operation: (x: Builder, e: Elements, a: Value, b: Value, immediate: Value) => Value,
+): void {
+  for (const { letter, bits } of FORMATS) {
+    const define = (x: Builder, a: Value, b: Value, immediate: Value): Value =>
+      operation(x, packed[bits], a, b, immediate)
+    instruction(`${name}p${letter}`, 'rw r r', define, { float: true })
+    const vex = (x: Builder, _dst: Value, a: Value, b: Value, immediate: Value): Value => define(x, a, b, immediate)
+    instruction(`v${name}p${letter}`, 'w r r r', vex, { float: true, lanes: true })
+  }
+}
+
 /** And `addss a, b`, `vaddss dst, a, b`: the upper elements are those of a. */
 function binary(name: string, operation: Binary): void {
   packedBinary(name, operation)
@@ -197,4 +211,118 @@ packedBinary('addsub', (x, e, a, b) => {
     const sign = x.constant(e.format.integer, 1n << BigInt(bits - 1))
     return call(x, e, 'sseSub', first as Value, x.binary('xor', second as Value, sign))
   })
+})
+
+// Rounding to integers
+
+const ROUNDINGS = ['nearest', 'floor', 'ceil', 'trunc']
+const KEEP_PRECISION = 8
+
+/** Bits 1:0 of the immediate are the mode, unless bit 2 says that it is MXCSR's: then what is tried is to nearest. */
+function rounded(x: Builder, e: Elements, a: Value, immediate: Value): Value {
+  const by = (mode: number): Value => e.apply(x, ROUNDINGS[mode] as string, a)
+  if (immediate.constant !== undefined) {
+    const bits = Number(immediate.constant)
+    return by(bits & 4 ? 0 : bits & 3)
+  }
+  const r = x.variable(e.type)
+  const mode = x.select(x.binary('and', immediate, x.i32(4)), x.i32(0), x.binary('and', immediate, x.i32(3)))
+  x.sparseSwitch(
+    mode,
+    ROUNDINGS.map((_, n) => () => x.assign(r, by(n))),
+  )
+  return r
+}
+
+/** An integer is exact in every mode. A denormal operand is no exception, but DAZ makes 0 of it. */
+function round(x: Builder, e: Elements, a: Value, immediate: Value): Value {
+  const r = x.variable(e.type)
+  x.assign(r, rounded(x, e, a, immediate))
+  const nan = (): Value => unless(x, e, e.is(x, 'ge', a, a))
+  attempt(x, {
+    unusual: [nan(), x.eqz(x.state32(L.FLOAT_FAST))],
+    look: (wrong, right) => {
+      wrong(nan())
+      right(x.eqz(unless(x, e, e.is(x, 'eq', r, a))))
+      wrong(x.eqz(x.state32(L.FLOAT_STANDARD)))
+      wrong(x.eqz(x.binary('and', immediate, x.i32(KEEP_PRECISION))))
+    },
+    software: () =>
+      x.assign(
+        r,
+        e.software(x, [a], ([bits]) => call(x, e, 'sseRound', bits as Value, immediate)),
+      ),
+  })
+  return r
+}
+
+for (const { letter, bits, scalar: type, vector } of FORMATS) {
+  const packedForm = (x: Builder, _dst: Value, a: Value, immediate: Value): Value =>
+    round(x, packed[bits], a, immediate)
+  instruction(`roundp${letter}`, 'w r r', packedForm, { float: true })
+  instruction(`vroundp${letter}`, 'w r r', packedForm, { float: true, lanes: true })
+  const e = scalar[bits]
+  instruction(`rounds${letter}`, `w ${type} r`, (x, _dst, a, immediate) => round(x, e, a, immediate), { float: true })
+  const merge = (x: Builder, _dst: Value, upper: Value, a: Value, immediate: Value): Value =>
+    x.withLane(vector, upper, 0, round(x, e, a, immediate))
+  instruction(`vrounds${letter}`, `w r ${type} r`, merge, { float: true })
+}
+
+// Dot products
+
+/** Elements whose bit is set in the immediate, counted from `first`. */
+function chosen(x: Builder, e: Elements, immediate: Value, first: number): Value {
+  const { bits, integers } = e.format
+  let places = 0n
+  for (let n = 0; n < 128 / bits; n++) places |= 1n << BigInt(bits * n + first + n)
+  const wide = bits === 64 ? x.extendUnsigned(immediate) : immediate
+  return x.simd(`${integers}.ne`, x.simd('v128.and', x.splat(integers, wide), x.v128(places)), x.v128(0n))
+}
+
+/** Each element plus the one `distance` bytes away; of four the first and the third, then the first. */
+function plusNeighbour(x: Builder, e: Elements, a: Value, distance: number): Value {
+  const bytes = Array.from({ length: 16 }, (_, n) => n ^ distance)
+  return sum(x, e, a, x.let(x.shuffle(a, a, bytes)))
+}
+
+/** What the immediate does not choose counts as +0. */
+packedBinaryImmediate('dp', (x, e, a, b, immediate) => {
+  const factors = x.let(chosen(x, e, immediate, 4))
+  const masked = (value: Value): Value => x.let(x.simd('v128.and', value, factors))
+  let total = product(x, e, masked(a), masked(b))
+  for (let distance = e.format.bits / 8; distance < 16; distance *= 2) total = plusNeighbour(x, e, total, distance)
+  const first = x.splat(e.format.integers, x.lane(e.format.integers, total, 0))
+  return x.simd('v128.and', first, chosen(x, e, immediate, 0))
+})
+
+// Approximations: any that are good to 12 bits. Denormal operands and results count as 0; no exception is ever raised.
+
+const SIGNS = 0x80000000800000008000000080000000n
+const INDEFINITE = 0xffc00000ffc00000ffc00000ffc00000n
+const QUIET = 0x00400000004000000040000000400000n
+
+function withoutDenormals(x: Builder, a: Value): Value {
+  const e = packed[32]
+  const least = e.constant(x, 1n << 23n)
+  const mask = x.simd('v128.or', e.is(x, 'ge', e.apply(x, 'abs', a), least), x.v128(SIGNS))
+  return x.let(x.simd('v128.and', a, x.simd('v128.or', mask, e.is(x, 'ne', a, a))))
+}
+
+function approximate(name: string, operation: (x: Builder, e: Elements, a: Value) => Value): void {
+  const e = packed[32]
+  const define = (x: Builder, operand: Value): Value => {
+    const r = withoutDenormals(x, x.let(operation(x, e, withoutDenormals(x, operand))))
+    return x.simd('v128.bitselect', x.simd('v128.or', operand, x.v128(QUIET)), r, e.is(x, 'ne', operand, operand))
+  }
+  const one = (x: Builder, a: Value): Value => x.lane('f32x4', define(x, x.let(x.splat('f32x4', a))), 0)
+  instruction(`${name}ps`, 'w r', (x, _dst, a) => define(x, a))
+  instruction(`v${name}ps`, 'w r', (x, _dst, a) => define(x, a), { lanes: true })
+  instruction(`${name}ss`, 'w f32', (x, _dst, a) => one(x, a))
+  instruction(`v${name}ss`, 'w r f32', (x, _dst, upper, a) => x.withLane('f32x4', upper, 0, one(x, a)))
+}
+
+approximate('rcp', (x, e, a) => e.apply(x, 'div', e.constant(x, e.format.one), a))
+approximate('rsqrt', (x, e, a) => {
+  const r = e.apply(x, 'div', e.constant(x, e.format.one), e.apply(x, 'sqrt', a))
+  return x.simd('v128.bitselect', x.v128(INDEFINITE), r, e.is(x, 'lt', a, x.v128(0n)))
 })

@@ -28,7 +28,6 @@ const XCR0_SSE_AVX: u64 = 6
 
 const FLAGS: u32 = 0x3f
 const BEFORE_COMPUTING: u32 = IE | DE | ZE
-const MXCSR_MASK: u32 = 0xffff
 const MASKS_SHIFT: u32 = 7
 // DAZ, rounding control, FTZ.
 const NOT_STANDARD: u32 = 0xe040
@@ -108,14 +107,6 @@ export function mxcsrChanged(): void {
   store<u64>(L.FLOAT_FAST_64, fast ? TWICE_INFINITY_64 : 0)
   fill(L.PACKED_LEAST_32, fast ? LEAST_32 : NEVER)
   fill(L.PACKED_LEAST_64, fast ? LEAST_64 : NEVER)
-}
-
-// LDMXCSR: not 0 when a reserved bit is set.
-export function loadMxcsr(value: u32): u32 {
-  if ((value & ~MXCSR_MASK) != 0) return 1
-  store<u32>(L.MXCSR, value)
-  mxcsrChanged()
-  return 0
 }
 
 // The exceptions that the instruction has raised go to MXCSR; not 0 when one of them is not masked, which is then recorded.

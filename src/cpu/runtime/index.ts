@@ -31,7 +31,7 @@ export * from './control'
 export { advance, crossPage, fetchNextPage, next, staleRecord, sync } from './dispatch'
 export { breakpoint, externalInterrupt, interrupt1, raiseException, softwareInterrupt } from './event'
 export { pushedFlags, readRflags, writeRflags } from './flags'
-export { checkFloat, checkPendingFloat, loadMxcsr, mxcsrChanged, settleFloat } from './float'
+export { checkFloat, checkPendingFloat, mxcsrChanged, settleFloat } from './float'
 export { completeIn, input, output, stringInput, stringOutput } from './io'
 export { executableHost, lookUp } from './paging'
 export {
