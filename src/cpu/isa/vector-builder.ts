@@ -36,7 +36,8 @@ export abstract class VectorBuilder extends Builder {
     this.#host = undefined
     this.#high = undefined
     this.half = 0
-    this.vectorSize = this.#has(OperandKind.xmm) || this.#has(OperandKind.mmx) ? size : 0
+    // Conversions from memory to a general register have no vector operand.
+    this.vectorSize = entry.float || this.#has(OperandKind.xmm) || this.#has(OperandKind.mmx) ? size : 0
   }
 
   #has(kind: OperandKind): boolean {
