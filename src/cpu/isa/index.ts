@@ -12,5 +12,6 @@ import './shift.ts'
 import './string.ts'
 import './system.ts'
 import './vector-move.ts'
+import './x87.ts'
 
 export { allEntries, type Entry, entryOf, type Use } from './table.ts'

@@ -7,14 +7,12 @@ import { DE, IE, PE, ZE } from './softfloat'
 import {
   CR0_EM,
   CR0_MP,
-  CR0_PE,
   CR0_TS,
   CR4_OSXSAVE,
   cr0,
   cr4,
   faultPlain,
-  RFLAGS_VM,
-  systemFlags,
+  realAddressing,
   VECTOR_MF,
   VECTOR_NM,
   VECTOR_UD,
@@ -43,7 +41,7 @@ const LEAST_64: u64 = 0x8020000000000000
 const NEVER: u64 = 0x7fffffff7fffffff
 
 function avxEnabled(): bool {
-  if ((cr0() & CR0_PE) == 0 || (systemFlags() & RFLAGS_VM) != 0) return false
+  if (realAddressing()) return false
   return (cr4() & CR4_OSXSAVE) != 0 && (load<u64>(L.XCR0) & XCR0_SSE_AVX) == XCR0_SSE_AVX
 }
 
@@ -63,6 +61,10 @@ export function checkFloat(kind: u32): u32 {
   if (kind == R.FLOAT_MMX) absent = emulate
   else if (kind == R.FLOAT_SSE) absent = emulate || (cr4() & CR4_OSFXSR) == 0
   else if (kind == R.FLOAT_AVX) absent = !avxEnabled()
+  else if (kind == R.FLOAT_VEX) {
+    if (!realAddressing()) return 0
+    absent = true
+  }
   if (absent) {
     faultPlain(VECTOR_UD)
     return 1
