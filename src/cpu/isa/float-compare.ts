@@ -52,7 +52,9 @@ for (const { letter, bits, scalar: type, vector, integers } of FORMATS) {
   const e = scalar[bits]
   const vector128 = packed[bits]
   instruction(`cmpp${letter}`, 'rw r r', (x, a, b, p) => mask(x, vector128, a, b, x.let(basic(x, p))), { float: true })
-  instruction(`cmps${letter}`, `+${type} ${type} r`, (x, a, b, p) => mask(x, e, a, b, x.let(basic(x, p))), { float: true })
+  instruction(`cmps${letter}`, `+${type} ${type} r`, (x, a, b, p) => mask(x, e, a, b, x.let(basic(x, p))), {
+    float: true,
+  })
   const vex = (x: Builder, _dst: Value, a: Value, b: Value, p: Value): Value => mask(x, vector128, a, b, p)
   instruction(`vcmpp${letter}`, 'w r r r', vex, { float: true, lanes: true })
   const merge = (x: Builder, _dst: Value, a: Value, b: Value, p: Value): Value =>

@@ -58,7 +58,8 @@ function narrowing(name: string, convert: (x: Builder, a: Value) => Value): void
 /** An instruction with a scalar source whose AVX form takes the upper elements from a second register. */
 function scalarInto(name: string, to: Format, use: string, convert: (x: Builder, a: Value) => Value): void {
   instruction(name, `w ${use}`, (x, _dst, a) => convert(x, a), FLOAT)
-  const merge = (x: Builder, _dst: Value, upper: Value, a: Value): Value => x.withLane(to.vector, upper, 0, convert(x, a))
+  const merge = (x: Builder, _dst: Value, upper: Value, a: Value): Value =>
+    x.withLane(to.vector, upper, 0, convert(x, a))
   instruction(`v${name}`, `w r ${use}`, merge, FLOAT)
 }
 
@@ -126,8 +127,7 @@ function toInteger(x: Builder, from: Format, a: Value, truncate: boolean): Value
   const wide = x.let(from.bits === 32 ? x.apply('f64.promote', 'f64', a) : a)
   const n = x.let(x.apply(truncate ? 'f64.trunc' : 'f64.nearest', 'f64', wide))
   const r = x.variable(to)
-  const bits = (): Value =>
-    x.apply('i64.reinterpret', 'i64', x.apply('f64.add', 'f64', n, x.constant('f64', SHIFTER)))
+  const bits = (): Value => x.apply('i64.reinterpret', 'i64', x.apply('f64.add', 'f64', n, x.constant('f64', SHIFTER)))
   x.assign(r, to === 'i32' ? x.wrap(bits()) : x.binary('sub', bits(), x.i64(SHIFTER)))
   const misses = (): Value => x.apply('f64.ne', 'i32', x.apply(`f64.convert_s.${to}`, 'f64', r), n)
   attempt(x, {
