@@ -4,7 +4,7 @@
 import * as L from '../layout'
 import { dropPage, pageEntry } from './code'
 import { contextChanged } from './context'
-import { floatModeChanged } from './float'
+import { floatModeChanged, initializeFloat } from './float'
 import { makeAesTables } from './simd-aes'
 import { flushTlb } from './tlb'
 
@@ -130,6 +130,7 @@ export function initialize(): void {
   makeAesTables()
   flushTlb(false)
   floatModeChanged()
+  initializeFloat()
   contextChanged()
 }
 
