@@ -162,8 +162,16 @@ instruction(
 
 // Hints and barriers: memory is coherent here and caches do not exist.
 
-instruction('nop', '-', () => {})
 for (const name of ['pause', 'endbr64', 'endbr32', 'lfence', 'mfence', 'sfence']) instruction(name, '', () => {})
-for (const name of ['prefetcht0', 'prefetcht1', 'prefetcht2', 'prefetchnta', 'prefetchw', 'prefetchwt1', 'prefetch']) {
+for (const name of [
+  'nop',
+  'prefetcht0',
+  'prefetcht1',
+  'prefetcht2',
+  'prefetchnta',
+  'prefetchw',
+  'prefetchwt1',
+  'prefetch',
+]) {
   instruction(name, '-', () => {})
 }

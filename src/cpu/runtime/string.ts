@@ -135,8 +135,8 @@ export function stringMove(size: u32, addressSize: u32, repeat: u32, segment: u3
     const to = from != 0 && (left > 1 || unchecked(ES)) ? inPlace(destination, L.TLB_WRITE) : 0
     const done: u64 = to != 0 ? left : 1
     if (to != 0) {
-      const eights = addressSize == 16 ? copyEights(from, to, done as u32, size) : 0
-      copyElements(from + eights * size, to + eights * size, (done as u32) - eights, size)
+      const inEights = addressSize == 16 && copyEights(from, to, (done as u32) * size, size)
+      if (!inEights) copyElements(from, to, done as u32, size)
     } else if (!moveElement(source, size, mask)) return FAULTED
     moveIndex(L.RSI, done, size, addressSize)
     moveIndex(L.RDI, done, size, addressSize)
@@ -156,15 +156,14 @@ function moveElement(source: u64, size: u32, mask: u64): bool {
   return !faulted()
 }
 
-// With 16-bit addresses a Zen 5 reads 8 bytes before it stores them, even if an element in them is stored to (vectors
-// int16-str.74 and .136; the manuals have element after element, and other address sizes do so). It can only be seen where
-// the distance is not a number of elements. Gives how many elements were moved so.
-function copyEights(from: u32, to: u32, elements: u32, size: u32): u32 {
+// With 16-bit addresses a Zen 5 reads 8 bytes, or what is left, before it stores them, even if an element in them is stored
+// to (vectors int16-str.74 and .136; the manuals have element after element, and other address sizes do so). It can only be
+// seen where the distance is not a number of elements; false where it is.
+function copyEights(from: u32, to: u32, bytes: u32, size: u32): bool {
   const distance = to - from
-  if (backward() || distance >= 8 || distance % size == 0) return 0
-  const eights = (elements * size) / 8
-  for (let i: u32 = 0; i < eights; i++) store<u64>(to + i * 8, load<u64>(from + i * 8))
-  return (eights * 8) / size
+  if (backward() || distance >= 8 || distance % size == 0) return false
+  for (let done: u32 = 0; done < bytes; done += 8) memory.copy(to + done, from + done, min<u32>(8, bytes - done))
+  return true
 }
 
 // Overlapping moves repeat a pattern, as element after element would.
