@@ -251,8 +251,17 @@ class ImportingBuilder extends TranslatorBuilder {
   imports = new Map<string, Signature>()
 
   override call(name: string, result: Type, ...operands: Value[]): Value {
-    this.imports.set(name, { parameters: operands.map((operand) => operand.type), result })
+    this.#note(name, operands, result)
     return super.call(name, result, ...operands)
+  }
+
+  override callVoid(name: string, ...operands: Value[]): void {
+    this.#note(name, operands, undefined)
+    super.callVoid(name, ...operands)
+  }
+
+  #note(name: string, operands: readonly Value[], result: Type | undefined): void {
+    this.imports.set(name, { parameters: operands.map((operand) => operand.type), result })
   }
 }
 
