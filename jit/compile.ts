@@ -254,6 +254,11 @@ class ImportingBuilder extends TranslatorBuilder {
     this.imports.set(name, { parameters: operands.map((operand) => operand.type), result })
     return super.call(name, result, ...operands)
   }
+
+  override callVoid(name: string, ...operands: Value[]): void {
+    this.imports.set(name, { parameters: operands.map((operand) => operand.type), result: undefined })
+    super.callVoid(name, ...operands)
+  }
 }
 
 export interface CompiledRegions {

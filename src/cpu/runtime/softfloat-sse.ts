@@ -12,7 +12,6 @@ import {
   Control,
   clearStatus,
   controlFromMxcsr,
-  DE,
   FINITE,
   IE,
   PE,
@@ -30,7 +29,6 @@ import {
   unpack16,
   unpack32,
   unpack64,
-  ZE,
   ZERO,
 } from './softfloat'
 import { add, divide, multiply, multiplyAdd, squareRoot, subtract } from './softfloat-arithmetic'
