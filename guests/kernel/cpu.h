@@ -10,6 +10,8 @@
 #include <stdint.h>
 
 #define CR0_MP (1ul << 1)
+#define CR0_EM (1ul << 2)
+#define CR0_TS (1ul << 3)
 #define CR0_ET (1ul << 4)
 #define CR0_NE (1ul << 5)
 #define CR0_WP (1ul << 16)
@@ -19,8 +21,11 @@
 #define CR4_DE (1ul << 3)
 #define CR4_PAE (1ul << 5)
 #define CR4_PGE (1ul << 7)
+#define CR4_OSFXSR (1ul << 9)
+#define CR4_OSXMMEXCPT (1ul << 10)
 #define CR4_UMIP (1ul << 11)
 #define CR4_FSGSBASE (1ul << 16)
+#define CR4_OSXSAVE (1ul << 18)
 #define CR4_SMEP (1ul << 20)
 #define CR4_SMAP (1ul << 21)
 
@@ -93,17 +98,17 @@ static inline uint64_t read_tsc(void)
 	return (uint64_t)high << 32 | low;
 }
 
-#ifdef __x86_64__
+/* As wide as the mode's registers. */
 #define CPU_REGISTER(name) \
-	static inline uint64_t read_##name(void) \
+	static inline unsigned long read_##name(void) \
 	{ \
-		uint64_t value; \
-		asm volatile("movq %%" #name ", %0" : "=r"(value) :: "memory"); \
+		unsigned long value; \
+		asm volatile("mov %%" #name ", %0" : "=r"(value) :: "memory"); \
 		return value; \
 	} \
-	static inline void write_##name(uint64_t value) \
+	static inline void write_##name(unsigned long value) \
 	{ \
-		asm volatile("movq %0, %%" #name :: "r"(value) : "memory"); \
+		asm volatile("mov %0, %%" #name :: "r"(value) : "memory"); \
 	}
 
 CPU_REGISTER(cr0)
@@ -116,7 +121,6 @@ CPU_REGISTER(dr2)
 CPU_REGISTER(dr3)
 CPU_REGISTER(dr6)
 CPU_REGISTER(dr7)
-#endif
 
 static inline void invlpg(uint64_t address)
 {

@@ -52,6 +52,14 @@ bool has_lzcnt(void) { return has(0x80000001, 2, 5); }
 bool has_bmi1(void) { return has(7, 1, 3); }
 bool has_bmi2(void) { return has(7, 1, 8); }
 bool has_adx(void) { return has(7, 1, 19); }
+bool has_fpu(void) { return has(1, 3, 0); }
+bool has_fxsr(void) { return has(1, 3, 24); }
+bool has_sse(void) { return has(1, 3, 25); }
+bool has_sse2(void) { return has(1, 3, 26); }
+bool has_xsave(void) { return has(1, 2, 26); }
+bool has_osxsave(void) { return has(1, 2, 27); }
+bool has_avx2(void) { return has(1, 2, 28) && has(7, 1, 5); }
+bool has_fma(void) { return has(1, 2, 28) && has(1, 2, 12); }
 
 struct signature {
 	char text[13];

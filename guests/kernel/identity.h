@@ -18,6 +18,14 @@ bool has_lzcnt(void);
 bool has_bmi1(void);
 bool has_bmi2(void);
 bool has_adx(void);
+bool has_fpu(void);
+bool has_fxsr(void);
+bool has_sse(void);
+bool has_sse2(void);
+bool has_xsave(void);
+bool has_osxsave(void);	/* CR4.OSXSAVE, as CPUID shows it */
+bool has_avx2(void);
+bool has_fma(void);
 bool is_intel(void);
 bool is_amd(void);
 bool is_qemu_tcg(void);
