@@ -3,7 +3,7 @@
  * the shell.
  */
 #include "bench.h"
-#include "checks/check.h"
+#include "checking.h"
 #include "clock.h"
 #include "descriptors.h"
 #include "identity.h"
