@@ -56,6 +56,7 @@
 #define RFLAGS_IOPL (3ul << 12)
 #define RFLAGS_NT (1ul << 14)
 #define RFLAGS_RF (1ul << 16)
+#define RFLAGS_VM (1ul << 17)
 #define RFLAGS_AC (1ul << 18)
 #define RFLAGS_FIXED (1ul << 1)
 #define RFLAGS_STATUS (RFLAGS_CF | RFLAGS_PF | RFLAGS_AF | RFLAGS_ZF | RFLAGS_SF | RFLAGS_OF)
@@ -141,7 +142,7 @@ static inline struct cpuid cpuid(uint32_t leaf, uint32_t subleaf)
 /* Operand of LGDT, LIDT, SGDT and SIDT. */
 struct __attribute__((packed)) table_register {
 	uint16_t limit;
-	uint64_t base;
+	unsigned long base;
 };
 
 void *memcpy(void *to, const void *from, size_t bytes);
