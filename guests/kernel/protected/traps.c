@@ -44,6 +44,7 @@ static void note(const struct trap_frame *frame)
 		f->esp = t->stack;
 		asm("movw %%ss, %w0" : "=r"(f->ss));
 	}
+	t->first_esp = probe_stack - 4;	/* the call's return address */
 	t->cr0 = read_cr0();
 	t->cr2 = read_cr2();
 	t->cr3 = read_cr3();

@@ -16,6 +16,8 @@ struct trap {
 	uint16_t tr, ldtr;
 	/* ESP when the CPU began to push, and its stack segment. */
 	uint32_t stack;
+	/* ESP with which a routine in ring 0 began. */
+	uint32_t first_esp;
 };
 
 /* The latest trap, whether a hook or a probe took it. */
