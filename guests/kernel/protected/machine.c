@@ -3,7 +3,7 @@
 #include "../identity.h"
 
 const struct check_group *const check_groups[] = {
-	&segment_group, &limit_group, &transfer_group, &gate_group,
+	&segment_group, &limit_group, &transfer_group, &gate_group, &interrupt_group, &task_group,
 	NULL,
 };
 

@@ -60,7 +60,6 @@ static void gdt_fill(void)
 	gdt[USER_CS / 8] = segment(0, 0xfffff, CODE_RX | ACCESSED | DPL3, FLAT);
 	gdt[USER_DS / 8] = segment(0, 0xfffff, DATA_RW | ACCESSED | DPL3, FLAT);
 	gdt[MAIN_TSS / 8] = segment((uintptr_t)&main_tss, sizeof main_tss - 1, TSS32, 0);
-	gdt[FAULT_TSS / 8] = segment((uintptr_t)&fault_tss, sizeof fault_tss - 1, TSS32, 0);
 	gdt[LDT / 8] = segment((uintptr_t)ldt, sizeof ldt - 1, LDT_TYPE, 0);
 	gdt[RING1_CS / 8] = segment(0, 0xfffff, CODE_RX | ACCESSED | DPL1, FLAT);
 	gdt[RING1_DS / 8] = segment(0, 0xfffff, DATA_RW | ACCESSED | DPL1, FLAT);
@@ -72,9 +71,23 @@ static void idt_fill(void)
 		idt[vector] = gate(KERNEL_CS, (uintptr_t)trap_stubs + vector * TRAP_STUB_BYTES, INT32, 0);
 	idt[3] |= (uint64_t)DPL3 << 40;
 	idt[4] |= (uint64_t)DPL3 << 40;
-	idt[8] = gate(FAULT_TSS, 0, TASK_GATE, 0);
 	idt[USER_EXIT_VECTOR] |= (uint64_t)DPL3 << 40;
 	idt[ABSENT_VECTOR] &= ~((uint64_t)PRESENT << 40);
+}
+
+/*
+ * The fault arrives at the stub of its vector, which finds the error code on the task's stack, and above it zeros: the state
+ * that faulted is in the other TSS.
+ */
+void fault_task(unsigned vector)
+{
+	fault_tss = (struct tss){
+		.eip = (uintptr_t)trap_stubs + vector * TRAP_STUB_BYTES, .eflags = RFLAGS_FIXED,
+		.esp = (uintptr_t)(stacks[2] + STACK_BYTES - 32), .cs = KERNEL_CS, .ss = KERNEL_DS, .ds = KERNEL_DS, .es = KERNEL_DS,
+		.cr3 = read_cr3(), .io_map_base = sizeof(struct tss),
+	};
+	gdt[FAULT_TSS / 8] = segment((uintptr_t)&fault_tss, sizeof fault_tss - 1, TSS32, 0);
+	idt[vector] = gate(FAULT_TSS, 0, TASK_GATE, 0);
 }
 
 static void tss_fill(void)
@@ -84,14 +97,6 @@ static void tss_fill(void)
 		.io_map_base = offsetof(struct main_tss, io_map),
 	};
 	memset(main_tss.io_map, 0xff, IO_MAP_BYTES + 1);
-	/*
-	 * Double faults arrive at the stub of their vector, which finds the error code on this stack, and above it zeros: the
-	 * state that faulted is in the other TSS.
-	 */
-	fault_tss = (struct tss){
-		.eip = (uintptr_t)trap_stubs + 8 * TRAP_STUB_BYTES, .eflags = RFLAGS_FIXED, .esp = (uintptr_t)(stacks[2] + STACK_BYTES - 32),
-		.cs = KERNEL_CS, .ss = KERNEL_DS, .ds = KERNEL_DS, .es = KERNEL_DS, .io_map_base = sizeof(struct tss),
-	};
 }
 
 void main_task_reload(void)
@@ -106,6 +111,7 @@ void tables_init(void)
 	gdt_fill();
 	idt_fill();
 	tss_fill();
+	fault_task(8);
 	struct table_register gdtr = { sizeof gdt - 1, (uintptr_t)gdt };
 	asm volatile("lgdt %0\n\t"
 	             "ljmp %1, $1f\n"

@@ -54,7 +54,8 @@ unsigned access_of(uint16_t selector);
 void idt_load(unsigned gates);
 uintptr_t esp0_top(void);
 uintptr_t esp1_top(void);
-/* Stack and TSS of the task that double faults have. */
+/* The task that double faults have; fault_task gives it another exception as well, or instead of the last one. */
 extern struct tss fault_tss;
+void fault_task(unsigned vector);
 
 #endif
