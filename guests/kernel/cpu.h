@@ -19,6 +19,7 @@
 #define CR0_PG (1ul << 31)
 #define CR4_TSD (1ul << 2)
 #define CR4_DE (1ul << 3)
+#define CR4_PSE (1ul << 4)
 #define CR4_PAE (1ul << 5)
 #define CR4_PGE (1ul << 7)
 #define CR4_OSFXSR (1ul << 9)
@@ -123,7 +124,7 @@ CPU_REGISTER(dr3)
 CPU_REGISTER(dr6)
 CPU_REGISTER(dr7)
 
-static inline void invlpg(uint64_t address)
+static inline void invlpg(unsigned long address)
 {
 	asm volatile("invlpg (%0)" :: "r"(address) : "memory");
 }

@@ -6,6 +6,7 @@
 /* CPU features that checks ask for. */
 bool has_1gb_pages(void);
 bool has_nx(void);
+bool has_efer(void);
 bool has_smep(void);
 bool has_smap(void);
 bool has_umip(void);

@@ -3,7 +3,7 @@
 #include "../identity.h"
 
 const struct check_group *const check_groups[] = {
-	&segment_group, &limit_group, &transfer_group, &gate_group, &interrupt_group, &task_group,
+	&segment_group, &limit_group, &transfer_group, &gate_group, &interrupt_group, &task_group, &v86_group, &page_group,
 	NULL,
 };
 
@@ -72,6 +72,8 @@ void machine_restore(void)
 	write_cr0(cr0);
 	write_cr3(0);
 	write_cr4(cr4);
+	if (has_efer())
+		write_msr(IA32_EFER, 0);
 	write_dr7(0x400);
 	tables_init();
 }

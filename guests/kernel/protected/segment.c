@@ -261,7 +261,7 @@ static void load_limit(void)
 	EXPECT("data, in pages", 0xffffffff, ask(lsl, KERNEL_DS));
 	EXPECT("data, in bytes", 0x12345, ask(lsl, slot(0, segment(0, 0x12345, DATA_RW, BIG))));
 	EXPECT("data, one page", 0xfff, ask(lsl, slot(0, segment(0, 0, DATA_RW, FLAT))));
-	EXPECT("TSS", sizeof main_tss - 1, ask(lsl, MAIN_TSS));
+	EXPECT("TSS", MAIN_TSS_BYTES - 1, ask(lsl, MAIN_TSS));
 	EXPECT("LDT", sizeof ldt - 1, ask(lsl, LDT));
 	EXPECT("call gate", NOT_LIMITED, ask(lsl, slot(1, gate(KERNEL_CS, 0, CALL32, 0))));
 	EXPECT("task gate", NOT_LIMITED, ask(lsl, slot(1, gate(MAIN_TSS, 0, TASK_GATE, 0))));
@@ -315,13 +315,13 @@ static void load_ldtr(void)
 
 static void load_tr(void)
 {
-	uint16_t fresh = slot(0, segment((uintptr_t)&main_tss, sizeof main_tss - 1, TSS32, 0));
+	uint16_t fresh = slot(0, segment((uintptr_t)&main_tss, MAIN_TSS_BYTES - 1, TSS32, 0));
 	RUN("null", GP_(0), ltr, 0, 0);
 	RUN("busy", GP_(MAIN_TSS), ltr, MAIN_TSS, 0);
 	RUN("data", GP_(KERNEL_DS), ltr, KERNEL_DS, 0);
 	RUN("LDT", GP_(LDT), ltr, LDT, 0);
 	RUN("selector in the LDT", GP_(0xc), ltr, 0xc, 0);
-	uint16_t absent = slot(1, segment((uintptr_t)&main_tss, sizeof main_tss - 1, TSS32 & ~PRESENT, 0));
+	uint16_t absent = slot(1, segment((uintptr_t)&main_tss, MAIN_TSS_BYTES - 1, TSS32 & ~PRESENT, 0));
 	RUN("absent", TRAP(NP, absent), ltr, absent, 0);
 	RUN("available", RETURNS, ltr, fresh, 0);
 	EXPECT("STR", fresh, probe_result);

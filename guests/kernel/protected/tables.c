@@ -59,7 +59,7 @@ static void gdt_fill(void)
 	gdt[KERNEL_DS / 8] = segment(0, 0xfffff, DATA_RW | ACCESSED, FLAT);
 	gdt[USER_CS / 8] = segment(0, 0xfffff, CODE_RX | ACCESSED | DPL3, FLAT);
 	gdt[USER_DS / 8] = segment(0, 0xfffff, DATA_RW | ACCESSED | DPL3, FLAT);
-	gdt[MAIN_TSS / 8] = segment((uintptr_t)&main_tss, sizeof main_tss - 1, TSS32, 0);
+	gdt[MAIN_TSS / 8] = segment((uintptr_t)&main_tss, MAIN_TSS_BYTES - 1, TSS32, 0);
 	gdt[LDT / 8] = segment((uintptr_t)ldt, sizeof ldt - 1, LDT_TYPE, 0);
 	gdt[RING1_CS / 8] = segment(0, 0xfffff, CODE_RX | ACCESSED | DPL1, FLAT);
 	gdt[RING1_DS / 8] = segment(0, 0xfffff, DATA_RW | ACCESSED | DPL1, FLAT);

@@ -33,6 +33,8 @@ extern struct main_tss {
 	uint8_t io_map[IO_MAP_BYTES];
 	uint8_t io_map_end;
 } main_tss;
+/* Up to the last byte of the map; the structure may be longer. */
+enum { MAIN_TSS_BYTES = offsetof(struct main_tss, io_map_end) + 1 };
 
 /* 16-bit TSS (SDM vol. 3, 7.6). */
 struct tss16 {

@@ -284,7 +284,7 @@ static void bad_segments(void)
 	BAD_TASK("LDT in the LDT", task.ldt = 0xc, TS, 0xc);
 	BAD_TASK("CS null", task.cs = 0, TS, 0);
 	BAD_TASK("CS data", task.cs = KERNEL_DS, TS, KERNEL_DS);
-	BAD_TASK("CS with an RPL that is not its DPL", (task.cs = KERNEL_CS | 3, task.ss = USER_DS), TS, KERNEL_CS);
+	BAD_TASK("CS with an RPL that is not its DPL", (task.cs = KERNEL_CS | 3, task.ss = USER_DS, task.ds = task.es = 0), TS, KERNEL_CS);
 	BAD_TASK("CS absent", task.cs = absent_code, NP, absent_code);
 	BAD_TASK("SS null", task.ss = 0, TS, 0);
 	BAD_TASK("SS read-only", task.ss = read_only, TS, read_only);
