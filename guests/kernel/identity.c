@@ -41,6 +41,7 @@ static bool has(uint32_t leaf, unsigned reg, unsigned bit)
 bool has_1gb_pages(void) { return has(0x80000001, 3, 26); }
 bool has_nx(void) { return has(0x80000001, 3, 20); }
 bool has_efer(void) { return has_nx() || has(0x80000001, 3, 11) || has(0x80000001, 3, 29); }
+bool has_long_mode(void) { return has(0x80000001, 3, 29); }
 bool has_smep(void) { return has(7, 1, 7); }
 bool has_smap(void) { return has(7, 1, 20); }
 bool has_umip(void) { return has(7, 2, 2); }

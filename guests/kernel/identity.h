@@ -7,6 +7,7 @@
 bool has_1gb_pages(void);
 bool has_nx(void);
 bool has_efer(void);
+bool has_long_mode(void);
 bool has_smep(void);
 bool has_smap(void);
 bool has_umip(void);

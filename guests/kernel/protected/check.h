@@ -6,7 +6,8 @@
 #include "tables.h"
 #include "traps.h"
 
-extern const struct check_group segment_group, limit_group, transfer_group, gate_group, interrupt_group, task_group, v86_group, page_group;
+extern const struct check_group segment_group, limit_group, transfer_group, gate_group, interrupt_group, task_group, v86_group, page_group, debug_group,
+	float_group, system_group;
 
 /* 16-bit code; NAME_end is behind it. */
 #define CODE16(name, code) \

@@ -4,6 +4,7 @@
 
 const struct check_group *const check_groups[] = {
 	&segment_group, &limit_group, &transfer_group, &gate_group, &interrupt_group, &task_group, &v86_group, &page_group,
+	&debug_group, &float_group, &system_group,
 	NULL,
 };
 
@@ -75,5 +76,9 @@ void machine_restore(void)
 	if (has_efer())
 		write_msr(IA32_EFER, 0);
 	write_dr7(0x400);
+	write_dr0(0);
+	write_dr1(0);
+	write_dr2(0);
+	write_dr3(0);
 	tables_init();
 }
