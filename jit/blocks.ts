@@ -19,10 +19,12 @@ export interface Block {
 }
 
 const LONGEST = 15
-/** Making one builds the opcode table's dispatch tree: 2 ms. */
-const decoder = new Decoder(64)
 
-function decodeBlock(source: BlockSource, isTranslatable: (instruction: Instruction) => boolean): Block {
+function decodeBlock(
+  source: BlockSource,
+  decoder: Decoder,
+  isTranslatable: (instruction: Instruction) => boolean,
+): Block {
   const { offset, code, terminator } = source
   const padded = new Uint8Array(code.length + LONGEST)
   padded.set(code)
@@ -42,10 +44,11 @@ function decodeBlock(source: BlockSource, isTranslatable: (instruction: Instruct
 }
 
 export function decodeBlocks(
-  { blocks }: RegionSource,
+  { blocks, features }: RegionSource,
   isTranslatable: (instruction: Instruction) => boolean,
 ): readonly Block[] {
-  return blocks.map((block) => decodeBlock(block, isTranslatable))
+  const decoder = new Decoder(64, features)
+  return blocks.map((block) => decodeBlock(block, decoder, isTranslatable))
 }
 
 /** Blocks of the region that control can go to, by number. */

@@ -298,7 +298,7 @@ function emitEntry(module: Module, region: string, offset: number, number: numbe
   return { name, offset }
 }
 
-function startsTranslatable({ blocks }: RegionSource): boolean {
-  const [head] = decodeBlocks({ blocks: blocks.slice(0, 1), pages: [] }, (i) => effectsOf(i).translatable)
+function startsTranslatable(source: RegionSource): boolean {
+  const [head] = decodeBlocks({ ...source, blocks: source.blocks.slice(0, 1) }, (i) => effectsOf(i).translatable)
   return head !== undefined && head.instructions.length > 0
 }

@@ -21,8 +21,8 @@ const CODE_SIZES = [16, 32, 64] as const
 const PAGE_OFFSET = 0xfffn
 const BYTES_WIDTH = 23
 
-export function listBlocks({ rip, mode, source }: RegionEvent): ListedBlock[] {
-  const decoder = new Decoder(CODE_SIZES[mode & 3] ?? 64)
+export function listBlocks({ rip, mode, features, source }: RegionEvent): ListedBlock[] {
+  const decoder = new Decoder(CODE_SIZES[mode & 3] ?? 64, features)
   const page = rip & ~PAGE_OFFSET
   const heads = new Set(source.map(({ offset }) => offset))
   return source.map((block) => listBlock(block, decoder, page, heads))

@@ -299,7 +299,7 @@ export class RegionFinder {
       .map(({ target }) => this.#host(target.offset))
     const exits = [...new Set(outside)].filter((host) => host !== 0)
     return {
-      source: { blocks, pages },
+      source: { blocks, pages, features: this.#decoder.features },
       spans: this.#spans,
       starts: Uint32Array.from(new Set(this.#starts)).sort(),
       sites: this.#sites,

@@ -103,7 +103,7 @@ export class RegionTranslator implements Translator {
     this.#u32 = new Uint32Array(host.memory.buffer)
     this.#u16 = new Uint16Array(host.memory.buffer)
     this.#view = new DataView(host.memory.buffer)
-    this.#finder = new RegionFinder(host.bytes, new Decoder(64), this.#eager ? SMALL : LARGE)
+    this.#finder = new RegionFinder(host.bytes, new Decoder(64, host.features), this.#eager ? SMALL : LARGE)
     this.#profile = new IndirectProfile(host.memory)
     this.#cache = new RegionCache(host, options.maxBytes ?? DEFAULT_MAX_BYTES, (...drop) => this.#dropped(...drop))
   }
@@ -319,7 +319,7 @@ export class RegionTranslator implements Translator {
     this.#counts.blocks += blocks.length
     this.#observer?.translated?.({
       ...identity,
-      ...{ mode: L.MODE_64, milliseconds, source: blocks },
+      ...{ mode: L.MODE_64, features: this.#host.features, milliseconds, source: blocks },
       instructions: blocks.reduce((sum, { instructions }) => sum + instructions, 0),
       ...(wasm && { wasm }),
     })

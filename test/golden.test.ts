@@ -11,6 +11,7 @@ import { compileRegions } from '../jit/compile.ts'
 import { regionDumper } from '../jit/dump.ts'
 import { LARGE, RegionFinder } from '../jit/region.ts'
 import { Decoder } from '../src/cpu/decoder/decoder.ts'
+import { FEATURES } from '../src/cpu/decoder/features.ts'
 import { MODE_64 } from '../src/cpu/layout.ts'
 
 /** Where the pages of the code lie in memory; the page after it is the next one, too. */
@@ -91,7 +92,7 @@ async function translated({ code, at = 0, targets = [] }: Golden): Promise<strin
   const { blocks } = found.source
   const dump = await regionDumper()
   const { text } = dump({
-    ...{ id: 1, rip: RIP + BigInt(at), mode: MODE_64, milliseconds: 0, bytes: wasm.length },
+    ...{ id: 1, rip: RIP + BigInt(at), mode: MODE_64, features: FEATURES, milliseconds: 0, bytes: wasm.length },
     blocks: blocks.length,
     instructions: blocks.reduce((sum, { instructions }) => sum + instructions, 0),
     source: blocks,

@@ -87,7 +87,7 @@ export class TracingCpu extends Cpu {
     const mode = this.readU32(L.MODE)
     const linear = mode === L.MODE_64 ? rip : BigInt.asUintN(32, this.readU64(L.CS + L.SEG_BASE) + rip)
     const bytes = this.#fetch(linear)
-    const decoder = (this.#decoders[mode] ??= new Decoder(CODE_SIZES[mode] ?? 64))
+    const decoder = (this.#decoders[mode] ??= new Decoder(CODE_SIZES[mode] ?? 64, this.features))
     const instruction = this.#instruction
     const status = decoder.decode(bytes, 0, bytes.length, instruction)
     const read = bytes.subarray(0, Math.max(1, instruction.length))

@@ -35,6 +35,8 @@ export interface MachineConfig {
   readonly output: (byte: number) => void
   /** A guest that triple-faults ends the run either way; 'reset' tells the caller to start it again. Default 'stop'. */
   readonly onTripleFault?: 'stop' | 'reset'
+  /** CPU model, like 'x86-64-v2,+aes'; see vmm/models.ts. Default: the vmm's. */
+  readonly cpu?: string | undefined
   /** Default: one of the machine's own. */
   readonly vmm?: Vmm
   /** Hears of every return of VMM_IOC_RUN, when it has been dealt with. */
@@ -75,12 +77,13 @@ export class Machine {
     this.config = config
     this.vmm = config.vmm ?? openVmm()
     const map = memoryMap(config.memory)
-    this.vmId = this.vmm.create({
+    const params = {
       vcp_name: config.name,
       vcp_ncpus: 1,
       vcp_nmemranges: map.length,
       vcp_memranges: vcpMemranges(map),
-    })
+    }
+    this.vmId = this.vmm.create(params, { cpu: config.cpu })
     try {
       this.format = this.#boot(map)
     } catch (error) {

@@ -5,6 +5,7 @@
  * checks that the second page is still the one it was decoded from.
  */
 import { Decoder } from '../decoder/decoder.ts'
+import type { Feature } from '../decoder/features.ts'
 import { DecodeStatus, Instruction, OperandKind } from '../decoder/instruction.ts'
 import { nameOf } from '../decoder/opcodes.ts'
 import { entryOf } from '../isa/index.ts'
@@ -37,14 +38,15 @@ export class TraceDecoder {
   readonly #u32: Uint32Array
   readonly #runtime: Runtime
   readonly #writer: RecordWriter
-  readonly #decoder = new Decoder(64)
+  readonly #decoder: Decoder
   readonly #instruction = new Instruction()
   readonly #place: Place = { count: 0, offset: 0, page: 0 }
   /** The bytes of an instruction that crosses a page. */
   readonly #buffer = new Uint8Array(16)
 
-  constructor(bytes: Uint8Array, runtime: Runtime) {
+  constructor(bytes: Uint8Array, runtime: Runtime, features: readonly Feature[]) {
     this.#bytes = bytes
+    this.#decoder = new Decoder(64, features)
     this.#u32 = new Uint32Array(bytes.buffer)
     this.#runtime = runtime
     const u16 = new Uint16Array(bytes.buffer)
