@@ -6,9 +6,9 @@ import type { Instruction } from '../src/cpu/decoder/instruction.ts'
 import { NO_REGISTER, OperandKind, RIP_BASE, Segment } from '../src/cpu/decoder/instruction.ts'
 import { nameOf } from '../src/cpu/decoder/opcodes.ts'
 import { type Entry, entryOf } from '../src/cpu/isa/index.ts'
-import { Access, type Bytes, type Size } from '../src/cpu/isa/vocabulary.ts'
+import { Access, type Bytes, type OperandBytes, type Size } from '../src/cpu/isa/vocabulary.ts'
 import * as L from '../src/cpu/layout.ts'
-import type { Value } from '../src/cpu/wasm/emitter.ts'
+import type { Type, Value } from '../src/cpu/wasm/emitter.ts'
 import { STACK_SLOT, slotOf } from './pages.ts'
 import { PathBuilder } from './paths.ts'
 
@@ -37,10 +37,8 @@ export class TranslatorBuilder extends PathBuilder {
     this.addressSize = instruction.addressSize as 16 | 32 | 64
     const count = instruction.operandCount
     this.operandSizes = Array.from({ length: count }, (_, i) => instruction.opSize[i] || this.size)
-    const operands = Array.from({ length: count }, (_, index) => this.#operand(index))
-    this.defining = true
-    const result = entry.define(this, ...(operands as Value[]))
-    this.defining = false
+    this.beginVector(entry, instruction.opKind, instruction.operandSize)
+    const result = this.defineHalves(() => this.#define())
     if (Array.isArray(result)) {
       const [first, second] = result.map((value) => this.let(value)) as [Value, Value]
       this.#commit(1, second)
@@ -49,21 +47,32 @@ export class TranslatorBuilder extends PathBuilder {
     this.env.count++
   }
 
+  #define(): ReturnType<Entry['define']> {
+    const operands = Array.from({ length: this.#instruction.operandCount }, (_, index) => this.#operand(index))
+    this.defining = true
+    const result = this.#entry.define(this, ...(operands as Value[]))
+    this.defining = false
+    return result
+  }
+
   #operand(index: number): Value | undefined {
     const use = this.#entry.uses[index] ?? '-'
     const kind = this.#instruction.opKind[index]
     if (use === '-' || use === 'j') return undefined
     if (use === 'n') return this.i32(this.#instruction.opReg[index] as number)
-    if (kind === OperandKind.imm) return this.#immediate()
+    if (kind === OperandKind.imm) return this.vectorSize > 0 ? this.i32(this.#instruction.immLo) : this.#immediate()
     if (kind === OperandKind.one) return this.k(1)
     if (kind === OperandKind.imm2) return this.i32(this.#instruction.imm2)
     if (kind === OperandKind.mem) {
       if (use === 'a') return this.#ea()
+      if (this.vectorSize > 0 && use !== 'w') return this.readVectorMemory(index, use)
       if (use === 'r') return this.read(this.#ea(), this.#bytes(index))
       if (use === 'rw') return this.#readToModify(index)
       return undefined
     }
-    return use === 'w' ? undefined : this.#readRegister(index)
+    if (use === 'w') return undefined
+    if (kind === OperandKind.mmx) throw new NotTranslatable(this.#entry.name)
+    return kind === OperandKind.xmm ? this.readVectorRegister(index, use) : this.#readRegister(index)
   }
 
   #immediate(): Value {
@@ -121,6 +130,10 @@ export class TranslatorBuilder extends PathBuilder {
 
   #commit(index: number, value: Value): void {
     const condition = this.#writeCondition
+    if (this.vectorSize > 0 && this.#instruction.opKind[index] !== OperandKind.gpr) {
+      this.commitVector(index, value)
+      return
+    }
     if (this.#instruction.opKind[index] === OperandKind.mem) {
       this.#commitMemory(index, condition ? this.select(condition.condition, value, condition.old) : value)
       return
@@ -156,6 +169,42 @@ export class TranslatorBuilder extends PathBuilder {
     return value
   }
 
+  // Vector registers stay in the CPU state
+
+  protected loadVector(index: number, type: Type, bytes: 4 | 8 | 16, offset: number): Value {
+    return this.load(type, bytes, this.i32(0), this.#vectorPlace(index) + offset)
+  }
+
+  protected storeVector(index: number, value: Value, offset: number): void {
+    this.store(16, this.i32(0), value, this.#vectorPlace(index) + offset)
+  }
+
+  #vectorPlace(index: number): number {
+    return L.YMM + (this.#instruction.opReg[index] as number) * L.YMM_SIZE
+  }
+
+  protected storeMmx(): never {
+    throw new NotTranslatable(this.#entry.name)
+  }
+
+  protected vectorHostToRead(bytes: OperandBytes): Value {
+    return this.let(this.#host(this.#ea(), bytes, false, undefined))
+  }
+
+  protected vectorHostToWrite(bytes: OperandBytes): Value {
+    return this.let(this.#host(this.#ea(), bytes, true, undefined))
+  }
+
+  protected vectorWritten(): void {}
+
+  protected writeNarrow(value: Value, bytes: Bytes): void {
+    this.write(this.#ea(), value, bytes)
+  }
+
+  rarely(condition: Value): void {
+    this.if(condition, () => this.leaveToInterpret(this.#offset))
+  }
+
   // Memory
 
   #ea(): Value {
@@ -171,6 +220,10 @@ export class TranslatorBuilder extends PathBuilder {
     if (this.#entry.bitString && i.opKind[1] === OperandKind.gpr)
       address = this.moveByBits(address, this.#readRegister(1))
     this.#address = this.let(address)
+    if (this.mustBeAligned) {
+      const low = this.binary('and', this.wrap(this.#address), this.i32(this.memoryBytes - 1))
+      this.if(low, () => this.leaveToInterpret(this.#offset))
+    }
     return this.#address
   }
 
@@ -209,7 +262,7 @@ export class TranslatorBuilder extends PathBuilder {
    * Host address of an operand: by the slot of its page, or else through the TLB. What is not there, or can not be done in
    * place, is left to the interpreter.
    */
-  #host(linear: Value, bytes: Bytes, write: boolean, access: Access | undefined): Value {
+  #host(linear: Value, bytes: OperandBytes, write: boolean, access: Access | undefined): Value {
     const slot = this.#slot(access)
     if (slot === undefined) return this.binary('add', this.wrap(linear), this.#lookUp(linear, bytes, write).addend)
     const key = this.binary('and', linear, this.i64(BigInt.asUintN(64, BigInt(-4096 | (bytes - 1)))))
@@ -226,7 +279,7 @@ export class TranslatorBuilder extends PathBuilder {
   }
 
   /** Looks an operand up in the TLB. */
-  #lookUp(linear: Value, bytes: Bytes, write: boolean): { tag: Value; addend: Value } {
+  #lookUp(linear: Value, bytes: OperandBytes, write: boolean): { tag: Value; addend: Value } {
     const entry = this.tlbEntry(linear)
     const tag = this.load('i64', 8, entry, write ? L.TLB_WRITE : L.TLB_READ)
     const outside = this.compare('ge_u', this.binary('xor', tag, linear), this.i64(4096 - (bytes - 1)))
@@ -235,7 +288,7 @@ export class TranslatorBuilder extends PathBuilder {
   }
 
   /** The addend goes by way of the slot: a value that comes from two places would cost a register more. */
-  #fillSlot(slot: number, linear: Value, bytes: Bytes, write: boolean): void {
+  #fillSlot(slot: number, linear: Value, bytes: OperandBytes, write: boolean): void {
     const { tag, addend } = this.#lookUp(linear, bytes, write)
     this.setState32(slot + L.SLOT_ADDEND, addend)
     this.setState64(slot + L.SLOT_READ, tag)

@@ -16,6 +16,8 @@ export interface Region {
   /** Of its first instruction. */
   readonly host: number
   readonly rip: bigint
+  /** Key of its records besides their addresses: L.MODE and L.MODE_FLOAT. */
+  readonly mode: number
   readonly bytes: number
   readonly blocks: number
   /** Host addresses of code that it is left for. */

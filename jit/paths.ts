@@ -19,7 +19,7 @@ import {
   REGION_SHORT,
   REGION_SHORT_AT_ONCE,
 } from '../src/cpu/interpreter/record.ts'
-import { Builder } from '../src/cpu/isa/builder.ts'
+import { VectorBuilder } from '../src/cpu/isa/vector-builder.ts'
 import type { FlagComponent } from '../src/cpu/isa/vocabulary.ts'
 import * as L from '../src/cpu/layout.ts'
 import type { Type, Value } from '../src/cpu/wasm/emitter.ts'
@@ -36,7 +36,7 @@ const PIECE: Record<FlagComponent, { address: number; type: Type }> = {
 /** How the flags must be where paths meet: as pieces, in any way, or not at all since nobody can see them any more. */
 export type FlagsNeed = 'pieces' | 'any' | 'none'
 
-export abstract class PathBuilder extends Builder {
+export abstract class PathBuilder extends VectorBuilder {
   env: Env = emptyEnv()
   declare readonly flags: TranslatorFlags
   readonly #homes: Value[] = []

@@ -12,6 +12,8 @@
 import type { Decoder } from '../src/cpu/decoder/decoder.ts'
 import { DecodeStatus, Instruction, OperandKind } from '../src/cpu/decoder/instruction.ts'
 import { nameOf } from '../src/cpu/decoder/opcodes.ts'
+import { floatKind } from '../src/cpu/interpreter/float-kind.ts'
+import { FLOAT_NONE } from '../src/cpu/interpreter/record.ts'
 import { entryOf } from '../src/cpu/isa/index.ts'
 import type { BlockSource, RegionSource, Target, Terminator } from './source.ts'
 
@@ -44,6 +46,8 @@ export interface Surroundings {
   wasReached(host: number): boolean
   /** Offsets to which the indirect transfer at a host address was seen to lead, the most frequent first. */
   targetsOf(site: number): readonly number[]
+  /** Instructions of x87, SSE and so on are checked before they run: they are the interpreter's. */
+  readonly checksFloat: boolean
 }
 
 /** A call that is under way. */
@@ -173,6 +177,15 @@ export class RegionFinder {
     return true
   }
 
+  /** Instructions that transfer control in a way that is none of a region's business end it before them. */
+  #isKnown(): boolean {
+    const i = this.#instruction
+    const name = nameOf(i.name)
+    const entry = entryOf(name)
+    if (entry === undefined || (entry.ends && !NEAR_TRANSFERS.has(name))) return false
+    return !this.#surroundings.checksFloat || floatKind(i) === FLOAT_NONE
+  }
+
   #take(host: number, length: number, into: number[]): void {
     this.#spans.push({ host, length })
     for (let at = host; at < host + length; at++) into.push(this.#bytes[at] as number)
@@ -187,7 +200,7 @@ export class RegionFinder {
       return { offset: start, context, code: Uint8Array.from(code), starts, end: offset, terminator }
     }
     while (starts.length < MAX_BLOCK) {
-      if (!this.#decode(offset, code) || !isKnown(this.#instruction)) {
+      if (!this.#decode(offset, code) || !this.#isKnown()) {
         return starts.length > 0 ? node({ kind: 'interpret' }) : undefined
       }
       starts.push(offset)
@@ -325,14 +338,6 @@ export class RegionFinder {
 
 function nodeKey(offset: number, context: Context): string {
   return `${offset}/${context.id}`
-}
-
-/** Instructions that transfer control in a way that is none of a region's business end it before them. */
-function isKnown(i: Instruction): boolean {
-  const name = nameOf(i.name)
-  const entry = entryOf(name)
-  if (entry === undefined) return false
-  return !entry.ends || NEAR_TRANSFERS.has(name)
 }
 
 const NEAR_TRANSFERS = new Set(['jmp.rel', 'call.rel', 'jmp.ind', 'call.ind', 'ret'])

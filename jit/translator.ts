@@ -185,13 +185,18 @@ export class RegionTranslator implements Translator {
     else if (share < 0.5) this.interval = SHORT_INTERVAL
   }
 
+  /** The key that records of the running code have besides their address. */
+  get #mode(): number {
+    return (this.#u32[L.MODE >> 2] as number) | (this.#u32[L.MODE_FLOAT >> 2] as number)
+  }
+
   #hostOf(rip: bigint): number {
     const page = this.#host.runtime.executableHost(rip & ~0xfffn) >>> 0
     return page === 0 ? 0 : page + Number(rip & 0xfffn)
   }
 
   #isHead(host: number): boolean {
-    const record = this.#host.runtime.findRecord(host, L.MODE_64) >>> 0
+    const record = this.#host.runtime.findRecord(host, this.#mode) >>> 0
     return record !== 0 && this.#u16[record >> 1] === OP_REGION
   }
 
@@ -247,22 +252,24 @@ export class RegionTranslator implements Translator {
     if (this.#pending.has(host) || this.#pending.size >= MAX_PENDING || this.#recordToReplace(host) === 0) return
     const page = rip & ~0xfffn
     const { runtime } = this.#host
+    const mode = this.#mode
     const found = this.#finder.find(Number(rip & 0xfffn), {
       pageAt: (distance) => runtime.executableHost(page + BigInt(distance)) >>> 0,
-      wasReached: (at) => this.#eager || runtime.findRecord(at, L.MODE_64) !== 0,
+      wasReached: (at) => this.#eager || runtime.findRecord(at, mode) !== 0,
       targetsOf: (site) => this.#profile.targets(site, page),
+      checksFloat: (mode & ~L.MODE_SIZE_MASK) !== 0,
     })
     if (found === undefined) return
     const shape = shapeOf(found)
     const known = this.#cache.at(host)
-    if (known?.host === host && known.shape === shape) return
+    if (known?.host === host && known.mode === mode && known.shape === shape) return
     this.#placeAt(host).rounds++
     this.#pending.set(host, found.starts)
     const code = this.#bytesOf(found)
     const source = this.#observer?.marks ? { ...found.source, marked: true } : found.source
     this.#service.submit(source, (outcome) => {
       this.#pending.delete(host)
-      if (!this.#disposed) this.#compiled(rip, host, found, code, outcome)
+      if (!this.#disposed && this.#mode === mode) this.#compiled(rip, host, found, code, outcome)
     })
   }
 
@@ -300,7 +307,7 @@ export class RegionTranslator implements Translator {
     const { blocks, pages } = found.source
     const { bytes, milliseconds, wasm } = compiled
     for (const span of found.spans) this.#host.runtime.markCode(span.host, span.length)
-    const identity = { id: this.#nextId++, host, rip, bytes, blocks: blocks.length }
+    const identity = { id: this.#nextId++, host, rip, bytes, blocks: blocks.length, mode: this.#mode }
     const region: Region = {
       ...identity,
       exits: found.exits,
@@ -319,7 +326,7 @@ export class RegionTranslator implements Translator {
     this.#counts.blocks += blocks.length
     this.#observer?.translated?.({
       ...identity,
-      ...{ mode: L.MODE_64, features: this.#host.features, milliseconds, source: blocks },
+      ...{ features: this.#host.features, milliseconds, source: blocks },
       instructions: blocks.reduce((sum, { instructions }) => sum + instructions, 0),
       ...(wasm && { wasm }),
     })
@@ -350,7 +357,7 @@ export class RegionTranslator implements Translator {
 
   /** The record of an instruction, if a region can take its place; else 0. */
   #recordToReplace(host: number): number {
-    const record = this.#host.runtime.findRecord(host, L.MODE_64) >>> 0
+    const record = this.#host.runtime.findRecord(host, this.#mode) >>> 0
     const op = this.#u16[record >> 1]
     // A trace that begins across pages checks its second page in its first record, which can not be replaced.
     return op === OP_CROSS || op === OP_STALE ? 0 : record

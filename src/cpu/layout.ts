@@ -228,6 +228,13 @@ export const X87_DP = 0xa98
 export const X87_CS = 0xaa0
 export const X87_DS = 0xaa4
 export const MXCSR = 0xb00
+// Exception flags that the running instruction has raised, in the order of MXCSR's; they are settled at its end.
+export const FLOAT_FLAGS = 0xb04
+// Not zero: MXCSR rounds to nearest, masks all exceptions, has neither FTZ nor DAZ, and the precision flag is set already; so
+// an operation on normal numbers with a normal result has no effect but the result.
+export const FLOAT_FAST = 0xb08
+// MODE_FLOAT_CHECKED and MODE_AVX_CHECKED, as CR0, CR4 and XCR0 have them now.
+export const MODE_FLOAT = 0xb0c
 
 // What walks have found on the page-directory level: WALKS entries of 32 bytes, by bits 21-24 of the linear address:
 // u64 linear address >> 21 plus 1, u64 page table or large-page entry, u64 rights of the levels above, u32 large.

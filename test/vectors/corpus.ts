@@ -9,18 +9,24 @@ export interface StateChange {
   readonly [register: string]: string | readonly (readonly [string, string])[] | undefined
 }
 
+export type Mode = 'long64' | 'prot32' | 'prot16' | 'prot16b'
+
 export interface Case {
   readonly id: string
-  readonly mode: 'long64' | 'prot32' | 'prot16' | 'prot16b'
+  readonly mode: Mode
   readonly code: string
   readonly asm: string
   readonly seed: number
   readonly init: StateChange
   readonly final: StateChange
   readonly exc: { readonly vector: number; readonly error?: number; readonly cr2?: string } | null
+  /** Bits of RFLAGS and of the x87 status word. */
   readonly undef?: number
+  readonly undefFsw?: number
   readonly undefReg?: string
   readonly memIgnore?: readonly (readonly [string, number])[]
+  /** The case holds in real mode, too. */
+  readonly real?: boolean
   readonly note?: string
 }
 

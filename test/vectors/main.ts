@@ -1,47 +1,56 @@
-/** `npm run vectors -- [--engine interpreter|translator|both] [--group NAME] DIR` */
+/** `npm run vectors -- [--engine interpreter|translator|both] [--group NAME]... [--mode NAME]... [--show N] DIR` */
 import { parseArgs } from 'node:util'
 import type { TranslatorFactory } from '../../src/cpu/cpu.ts'
 import { TRANSLATORS } from '../support/translators.ts'
 import { groupNames, readGroup } from './corpus.ts'
-import { runGroup } from './runner.ts'
+import { ENVIRONMENTS, type GroupResult, runGroup } from './runner.ts'
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     engine: { type: 'string', default: 'interpreter' },
     group: { type: 'string', multiple: true },
+    mode: { type: 'string', multiple: true },
     show: { type: 'string', default: '5' },
   },
 })
-const directory = positionals[0]
-if (directory === undefined) {
-  console.error('usage: npm run vectors -- [--engine interpreter] [--group NAME]... [--show N] DIR')
+
+function fail(message: string): never {
+  console.error(message)
   process.exit(2)
 }
-const ENGINES: Record<string, TranslatorFactory | undefined> = {
-  interpreter: undefined,
-  ...TRANSLATORS,
+
+const ENGINES: Record<string, TranslatorFactory | undefined> = { interpreter: undefined, ...TRANSLATORS }
+const directory =
+  positionals[0] ?? fail('usage: npm run vectors -- [--engine NAME] [--group NAME]... [--mode NAME]... [--show N] DIR')
+if (!(values.engine in ENGINES)) fail(`--engine ${values.engine}: interpreter, translator or both`)
+const translator = ENGINES[values.engine]
+const environments = values.mode?.map((name) => {
+  return ENVIRONMENTS.find((known) => known === name) ?? fail(`--mode ${name}: ${ENVIRONMENTS.join(', ')}`)
+})
+
+function summary({ passed, failed, skipped }: Pick<GroupResult, 'passed' | 'failed' | 'skipped'>): string {
+  return `${passed} passed, ${failed} failed, ${skipped} skipped`
 }
-if (!(values.engine in ENGINES)) {
-  console.error(`--engine ${values.engine}: interpreter, translator or both`)
-  process.exit(2)
+
+function report(name: string, result: GroupResult): void {
+  const reasons = [...result.reasons].map(([reason, count]) => `${reason} ${count}`).join(', ')
+  console.log(`${name.padEnd(14)} ${summary(result)}${reasons ? ` (${reasons})` : ''}`)
+  if (result.failed === 0) return
+  for (const [environment, counts] of result.environments) console.log(`  in ${environment}: ${summary(counts)}`)
+  for (const { test, environment, problems } of result.failures) {
+    console.log(`  ${test.id} ${environment} ${test.asm} [${test.code}]\n    ${problems.join('\n    ')}`)
+  }
 }
 
 const total = { passed: 0, failed: 0, skipped: 0 }
 for (const name of groupNames(directory)) {
   if (values.group && !values.group.includes(name)) continue
-  const { passed, failed, skipped, failures } = runGroup(readGroup(directory, name), ENGINES[values.engine])
-  const skips = [...skipped.values()].reduce((sum, count) => sum + count, 0)
-  const reasons = [...skipped].map(([reason, count]) => `${reason} ${count}`).join(', ')
-  console.log(
-    `${name.padEnd(14)} ${passed} passed, ${failed} failed, ${skips} skipped${reasons ? ` (${reasons})` : ''}`,
-  )
-  for (const { test, problems } of failures.slice(0, Number(values.show))) {
-    console.log(`  ${test.id} ${test.asm} [${test.code}]\n    ${problems.join('\n    ')}`)
-  }
-  total.passed += passed
-  total.failed += failed
-  total.skipped += skips
+  const result = runGroup(readGroup(directory, name), { translator, environments, keep: Number(values.show) })
+  report(name, result)
+  total.passed += result.passed
+  total.failed += result.failed
+  total.skipped += result.skipped
 }
-console.log(`${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`)
+console.log(summary(total))
 process.exit(total.failed > 0 ? 1 : 0)

@@ -4,23 +4,75 @@ import { Decoder } from '../../src/cpu/decoder/decoder.ts'
 import { DecodeStatus, Instruction } from '../../src/cpu/decoder/instruction.ts'
 import { featuresOf, nameOf } from '../../src/cpu/decoder/opcodes.ts'
 import { operationOf } from '../../src/cpu/interpreter/operations.ts'
-import type { Case, Group } from './corpus.ts'
+import { compare, toleranceOf } from './compare.ts'
+import type { Case, Group, Mode } from './corpus.ts'
 import { VectorMachine } from './machine.ts'
+import type { Platform } from './tables.ts'
 
-export interface GroupResult {
-  passed: number
-  failed: number
-  /** Reason to number of cases. */
-  readonly skipped: Map<string, number>
-  readonly failures: { test: Case; problems: string[] }[]
+/** Where cases run. */
+export const ENVIRONMENTS = ['long64', 'compat32', 'legacy32', 'compat16', 'legacy16', 'real'] as const
+export type Environment = (typeof ENVIRONMENTS)[number]
+
+const PLATFORMS: Record<Environment, Platform> = {
+  long64: 'long',
+  compat32: 'long',
+  legacy32: 'legacy',
+  compat16: 'long',
+  legacy16: 'legacy',
+  real: 'real',
 }
 
-const decoder = new Decoder(64)
+export interface Failure {
+  readonly test: Case
+  readonly environment: Environment
+  readonly problems: readonly string[]
+}
+
+export interface Counts {
+  passed: number
+  failed: number
+  skipped: number
+}
+
+/** A case counts once in each environment. */
+export interface GroupResult extends Counts {
+  readonly environments: Map<Environment, Counts>
+  /** Reason to number of cases. */
+  readonly reasons: Map<string, number>
+  /** The first ones. */
+  readonly failures: Failure[]
+}
+
+export interface RunOptions {
+  readonly translator?: TranslatorFactory | undefined
+  /** Only these; all by default. */
+  readonly environments?: readonly Environment[] | undefined
+  /** How many failures are kept. */
+  readonly keep?: number
+}
+
+function environmentsOf({ mode, real }: Case): readonly Environment[] {
+  if (mode === 'long64') return ['long64']
+  if (mode === 'prot32') return ['compat32', 'legacy32']
+  return real ? ['compat16', 'legacy16', 'real'] : ['compat16', 'legacy16']
+}
+
+/** What this processor runs yet. */
+function modeSupported(environment: Environment): boolean {
+  return environment === 'long64'
+}
+
+const DECODERS: Record<Mode, Decoder> = {
+  long64: new Decoder(64),
+  prot32: new Decoder(32),
+  prot16: new Decoder(16),
+  prot16b: new Decoder(16),
+}
 const instruction = new Instruction()
 
 /** Why this processor can not run a case yet, or undefined. */
-export function skipReason(test: Case): string | undefined {
-  if (test.mode !== 'long64') return `${test.mode} mode`
+function skipReason(test: Case): string | undefined {
+  const decoder = DECODERS[test.mode]
   const code = Buffer.from(test.code, 'hex')
   const end = test.asm.startsWith('seq') ? code.length : 1
   for (let at = 0; at < end; at += instruction.length) {
@@ -33,22 +85,47 @@ export function skipReason(test: Case): string | undefined {
   return undefined
 }
 
-export function runGroup(group: Group, translator?: TranslatorFactory): GroupResult {
-  const machine = new VectorMachine(group.memseed, translator)
-  const result: GroupResult = { passed: 0, failed: 0, skipped: new Map(), failures: [] }
+export function runGroup(group: Group, { translator, environments, keep = 5 }: RunOptions = {}): GroupResult {
+  const result: GroupResult = {
+    passed: 0,
+    failed: 0,
+    skipped: 0,
+    environments: new Map(),
+    reasons: new Map(),
+    failures: [],
+  }
+  const machines = new Map<Platform, VectorMachine>()
+  const machineOf = (platform: Platform): VectorMachine => {
+    const machine = machines.get(platform) ?? new VectorMachine(platform, group.memseed, translator)
+    machines.set(platform, machine)
+    return machine
+  }
+  const tolerance = toleranceOf(group.name)
   for (const test of group.cases) {
-    const reason = skipReason(test)
-    if (reason !== undefined) {
-      result.skipped.set(reason, (result.skipped.get(reason) ?? 0) + 1)
-      continue
-    }
-    machine.load(test)
-    const problems = machine.compare(test, machine.run(test))
-    if (problems.length === 0) result.passed++
-    else {
-      result.failed++
-      result.failures.push({ test, problems })
+    const unknown = skipReason(test)
+    for (const environment of environmentsOf(test)) {
+      if (environments && !environments.includes(environment)) continue
+      const reason = modeSupported(environment) ? unknown : environment
+      if (reason !== undefined) {
+        count(result, environment, 'skipped')
+        result.reasons.set(reason, (result.reasons.get(reason) ?? 0) + 1)
+        continue
+      }
+      const machine = machineOf(PLATFORMS[environment])
+      machine.load(test)
+      const problems = compare(machine, test, machine.run(), tolerance)
+      count(result, environment, problems.length === 0 ? 'passed' : 'failed')
+      if (problems.length === 0) continue
+      machine.reset()
+      if (result.failures.length < keep) result.failures.push({ test, environment, problems })
     }
   }
   return result
+}
+
+function count(result: GroupResult, environment: Environment, what: keyof Counts): void {
+  const counts = result.environments.get(environment) ?? { passed: 0, failed: 0, skipped: 0 }
+  result.environments.set(environment, counts)
+  result[what]++
+  counts[what]++
 }

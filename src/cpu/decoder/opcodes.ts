@@ -83,6 +83,13 @@ export function featuresOf(encoding: number): readonly Feature[] {
   return ENCODINGS[encoding]?.features ?? []
 }
 
+const vexNames = new Set(ENCODINGS.filter(({ flags }) => flags & EncodingFlag.vex).map(({ name }) => name))
+
+/** Whether an instruction has VEX encodings (and then no others). */
+export function isVex(name: string): boolean {
+  return vexNames.has(name)
+}
+
 /** Whether an encoding is #UD in real and virtual-8086 mode, which the decoder takes for 16-bit protected mode. */
 export function isProtectedModeOnly(encoding: number): boolean {
   return ((encodingFlags[encoding] ?? 0) & (EncodingFlag.pm | EncodingFlag.vex)) !== 0

@@ -3,9 +3,9 @@
  * as an arm of the big switch or as a function of its own; `Site` says how control leaves it in each case.
  */
 import { OperandKind } from '../decoder/instruction.ts'
-import { Builder } from '../isa/builder.ts'
-import type { Use } from '../isa/table.ts'
-import type { Access, Bytes, FlagComponent, Size } from '../isa/vocabulary.ts'
+import { isWritten, type Use } from '../isa/table.ts'
+import { VectorBuilder } from '../isa/vector-builder.ts'
+import { type Access, type Bytes, type FlagComponent, type OperandBytes, type Size, Vector } from '../isa/vocabulary.ts'
 import * as L from '../layout.ts'
 import type { Type, Value } from '../wasm/emitter.ts'
 import type { Operation } from './operations.ts'
@@ -28,9 +28,13 @@ const FLAG_PLACE: Record<FlagComponent, { address: number; type: Type }> = {
   aux: { address: L.FLAG_AUX, type: 'i32' },
 }
 
-const REGISTER_FIELD = [R.R_OPERAND0, R.R_OPERAND1, R.R_OPERAND2] as const
+const REGISTER_FIELD = [R.R_OPERAND0, R.R_OPERAND1, R.R_OPERAND2, R.R_OPERAND3] as const
+const ALL_VALID = 0xff
+const NOT_TOP = 0xc7ff
+const WHOLE = { i32: 4, f32: 4, i64: 8, f64: 8, v128: 16 } as const
+const MMX_EXPONENT = 0xffff
 
-export class InterpreterBuilder extends Builder {
+export class InterpreterBuilder extends VectorBuilder {
   /** The record being run: a local of run(), or a handler function's parameter. */
   record!: Value
   site!: Site
@@ -46,23 +50,44 @@ export class InterpreterBuilder extends Builder {
   /** Emits the whole handler of an operation. */
   handler(operation: Operation): void {
     this.#operation = operation
-    this.size = operation.size
+    this.size = operation.size as Size
     this.operandSizes = operation.sizes.map((size) => size || operation.size)
     this.addressSize = operation.addressSize
     this.#address = undefined
     this.#modifyHost = undefined
     this.#writeCondition = undefined
     this.#ended = false
-    const operands = operation.kinds.map((kind, index) =>
-      this.#operand(kind, operation.entry.uses[index] ?? '-', index),
-    )
-    const result = operation.entry.define(this, ...(operands as Value[]))
+    this.beginVector(operation.entry, operation.kinds, operation.size)
+    if (operation.kinds.includes(OperandKind.mmx)) this.#enterMmx()
+    const result = this.defineHalves(() => this.#define())
+    if (operation.entry.float) this.#settleFloat()
     if (Array.isArray(result)) {
       // The second destination first: MULX with both the same keeps the high half.
       this.#commit(1, result[1])
       this.#commit(0, result[0])
     } else if (result) this.#commit(0, result)
     if (!this.#ended) this.nextRecord()
+  }
+
+  #define(): ReturnType<Operation['entry']['define']> {
+    const { kinds, entry } = this.#operation
+    const operands = kinds.map((kind, index) => this.#operand(kind, entry.uses[index] ?? '-', index))
+    return entry.define(this, ...(operands as Value[]))
+  }
+
+  /** Every MMX instruction but EMMS makes all registers valid, and register 0 the top. */
+  #enterMmx(): void {
+    this.callWithState('checkPendingFloat', 'i32')
+    this.leaveOnFault()
+    this.setState32(L.X87_TAGS, this.i32(ALL_VALID))
+    this.setState32(L.X87_STATUS, this.binary('and', this.state32(L.X87_STATUS), this.i32(NOT_TOP)))
+  }
+
+  /** The exceptions that the instruction has raised: into MXCSR, and a fault if one of them is not masked. */
+  #settleFloat(): void {
+    this.if(this.state32(L.FLOAT_FLAGS), () => {
+      this.if(this.callWithState('settleFloat', 'i32'), () => this.site.fault())
+    })
   }
 
   nextRecord(): void {
@@ -73,16 +98,64 @@ export class InterpreterBuilder extends Builder {
   #operand(kind: OperandKind, use: Use, index: number): Value | undefined {
     if (use === '-' || use === 'j') return undefined
     if (use === 'n') return this.#field16(REGISTER_FIELD[index] as number)
+    if (kind === OperandKind.imm && this.vectorSize > 0) return this.load('i32', 4, this.record, R.R_VECTOR_IMMEDIATE)
     if (kind === OperandKind.imm || kind === OperandKind.one) return this.#immediate()
     if (kind === OperandKind.imm2) return this.#field16(REGISTER_FIELD[index] as number)
     if (kind === OperandKind.mem) {
       if (use === 'a') return this.#ea()
+      if (this.vectorSize > 0 && use !== 'w') return this.readVectorMemory(index, use)
       if (use === 'r') return this.read(this.#ea(), this.#operandBytes(index))
       if (use === 'rw') return this.#readToModify(index)
       return undefined
     }
-    return use === 'w' ? undefined : this.#readRegister(index)
+    if (use === 'w') return undefined
+    if (kind === OperandKind.xmm || kind === OperandKind.mmx) return this.readVectorRegister(index, use)
+    return this.#readRegister(index)
   }
+
+  // Vector operands
+
+  protected loadVector(index: number, type: Type, bytes: 4 | 8 | 16, offset: number): Value {
+    return this.load(type, bytes, this.#field16(REGISTER_FIELD[index] as number), offset)
+  }
+
+  protected storeVector(index: number, value: Value, offset: number): void {
+    this.store(WHOLE[value.type], this.#field16(REGISTER_FIELD[index] as number), value, offset)
+  }
+
+  protected storeMmx(index: number, value: Value): void {
+    const register = this.#field16(REGISTER_FIELD[index] as number)
+    this.store(8, register, value)
+    this.store(2, register, this.i32(MMX_EXPONENT), L.X87_EXPONENT)
+  }
+
+  protected vectorHostToRead(bytes: OperandBytes): Value {
+    return this.#hostToRead(this.#ea(), bytes, undefined)
+  }
+
+  protected vectorHostToWrite(bytes: OperandBytes): Value {
+    return this.#hostToModify(this.#ea(), bytes)
+  }
+
+  protected vectorWritten(host: Value, bytes: OperandBytes): void {
+    this.#commitBounced(host, this.#ea(), bytes)
+  }
+
+  protected writeNarrow(value: Value, bytes: Bytes): void {
+    this.write(this.#ea(), value, bytes)
+  }
+
+  rarely(condition: Value, body: () => void): void {
+    this.if(condition, body)
+  }
+
+  #commitBounced(host: Value, linear: Value, bytes: number): void {
+    this.if(this.compare('eq', host, this.i32(L.BOUNCE)), () => {
+      this.callVoid('modifyCommit', linear, this.i32(bytes))
+    })
+  }
+
+  // Operands in general registers and memory
 
   #operandBytes(index: number): Bytes {
     return ((this.operandSizes[index] as number) / 8) as Bytes
@@ -112,15 +185,22 @@ export class InterpreterBuilder extends Builder {
     if (this.#operation.entry.bitString && this.#operation.kinds[1] === OperandKind.gpr)
       address = this.moveByBits(address, this.#readRegister(1))
     this.#address = this.let(address)
+    if (this.mustBeAligned) this.#checkAlignment(this.#address)
     return this.#address
+  }
+
+  #checkAlignment(address: Value): void {
+    const low = this.binary('and', this.wrap(address), this.i32(this.memoryBytes - 1))
+    this.if(low, () => this.raise(Vector.gp, 0))
   }
 
   #commit(index: number, value: Value): void {
     const kind = this.#operation.kinds[index]
-    if (!(this.#operation.entry.uses[index] ?? '').includes('w')) {
+    if (!isWritten(this.#operation.entry.uses[index])) {
       throw new Error(`${this.#operation.name} gives a result, but operand ${index} is not written`)
     }
-    if (kind === OperandKind.mem) this.#commitMemory(index, value)
+    if (this.vectorSize > 0 && kind !== OperandKind.gpr) this.commitVector(index, value)
+    else if (kind === OperandKind.mem) this.#commitMemory(index, value)
     else this.#commitRegister(index, value)
   }
 
@@ -140,9 +220,7 @@ export class InterpreterBuilder extends Builder {
     const condition = this.#writeCondition
     const stored = condition ? this.select(condition.condition, value, condition.old) : value
     this.store(bytes, this.#modifyHost, stored)
-    this.if(this.compare('eq', this.#modifyHost, this.i32(L.BOUNCE)), () => {
-      this.callVoid('modifyCommit', this.#ea(), this.i32(bytes))
-    })
+    this.#commitBounced(this.#modifyHost, this.#ea(), bytes)
   }
 
   #store(place: Value, value: Value, size: Size, offset = 0): void {
@@ -191,7 +269,7 @@ export class InterpreterBuilder extends Builder {
   }
 
   /** Looks the address up in the TLB: on a hit `hit` gets the host address, else `miss` runs. */
-  #translate(address: Value, bytes: Bytes, tag: number, hit: (host: Value) => void, miss: () => void): void {
+  #translate(address: Value, bytes: OperandBytes, tag: number, hit: (host: Value) => void, miss: () => void): void {
     const slot = this.wrap(this.binary('shr_u', address, this.i64(7)))
     const inSet = this.binary('and', slot, this.i32((L.TLB_ENTRIES - 1) * L.TLB_ENTRY_SIZE))
     const entry = this.let(this.binary('add', this.state32(L.TLB_BASE), inSet))
@@ -204,6 +282,11 @@ export class InterpreterBuilder extends Builder {
   }
 
   read(address: Value, bytes: Bytes, access?: Access): Value {
+    return this.load(bytes === 8 ? 'i64' : 'i32', bytes, this.#hostToRead(address, bytes, access))
+  }
+
+  /** Where an operand can be loaded. */
+  #hostToRead(address: Value, bytes: OperandBytes, access: Access | undefined): Value {
     const linear = this.let(address)
     const host = this.variable('i32')
     const hit = (at: Value) => this.assign(host, at)
@@ -211,7 +294,7 @@ export class InterpreterBuilder extends Builder {
       this.assign(host, this.call('readMiss', 'i32', linear, this.i32(bytes), this.#access(access)))
       this.if(this.eqz(host), () => this.site.fault())
     })
-    return this.load(bytes === 8 ? 'i64' : 'i32', bytes, host)
+    return host
   }
 
   write(address: Value, value: Value, bytes: Bytes, access?: Access): void {
@@ -227,15 +310,19 @@ export class InterpreterBuilder extends Builder {
 
   #readToModify(index: number): Value {
     const bytes = this.#operandBytes(index)
-    const linear = this.#ea()
+    this.#modifyHost = this.#hostToModify(this.#ea(), bytes)
+    return this.load(bytes === 8 ? 'i64' : 'i32', bytes, this.#modifyHost)
+  }
+
+  /** Where an operand can be loaded and stored; with BOUNCE, #commitBounced must follow. */
+  #hostToModify(linear: Value, bytes: OperandBytes): Value {
     const host = this.variable('i32')
     const hit = (at: Value) => this.assign(host, at)
     this.#translate(linear, bytes, L.TLB_WRITE, hit, () => {
       this.assign(host, this.call('modifyMiss', 'i32', linear, this.i32(bytes), this.accessFlags()))
       this.if(this.eqz(host), () => this.site.fault())
     })
-    this.#modifyHost = host
-    return this.load(bytes === 8 ? 'i64' : 'i32', bytes, host)
+    return host
   }
 
   exchangeIf(condition: Value, old: Value, value: Value): Value {

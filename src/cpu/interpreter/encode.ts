@@ -2,6 +2,7 @@
 import { type Instruction, NO_REGISTER, OperandKind, RIP_BASE, Segment } from '../decoder/instruction.ts'
 import { indexOf } from '../decoder/opcodes.ts'
 import * as L from '../layout.ts'
+import { floatKind } from './float-kind.ts'
 import * as R from './record.ts'
 
 const NAME_POP = indexOf('pop')
@@ -37,6 +38,10 @@ function operandField(i: Instruction, operand: number): number {
       return registerAddress(register)
     case OperandKind.imm2:
       return i.imm2
+    case OperandKind.xmm:
+      return L.YMM + register * L.YMM_SIZE
+    case OperandKind.mmx:
+      return L.X87 + register * L.X87_SIZE
     default:
       return register
   }
@@ -47,12 +52,22 @@ function segmentBaseAddress(segment: number): number {
   return segment === Segment.fs || segment === Segment.gs ? L.SEGMENTS + segment * L.SEGMENT_SIZE + L.SEG_BASE : L.ZERO
 }
 
+function isVector(i: Instruction): boolean {
+  for (let operand = 0; operand < i.operandCount; operand++) {
+    const kind = i.opKind[operand]
+    if (kind === OperandKind.xmm || kind === OperandKind.mmx) return true
+  }
+  return false
+}
+
 export class RecordWriter {
   readonly #u8: Uint8Array
   readonly #u16: Uint16Array
   readonly #u32: Uint32Array
   /** Register numbers of operands used as plain numbers must not become addresses; by name index. */
   readonly #plainNumbers: (operand: number, name: number) => boolean
+  /** Instructions of x87, MMX, SSE and AVX are checked before they run. */
+  checkFloat = false
 
   constructor(views: RecordViews, plainNumbers: (operand: number, name: number) => boolean) {
     this.#u8 = views.u8
@@ -84,11 +99,12 @@ export class RecordWriter {
   }
 
   /**
-   * Writes one instruction, as one or two records.
+   * Writes one instruction, as one to three records.
    * @returns the address behind them
    */
   instruction(at: number, op: number, i: Instruction, place: Place): number {
     let record = at
+    if (this.checkFloat) record = this.#floatCheck(record, i, place)
     const memory = this.#memoryOperand(i)
     const separate = memory && needsAddressRecord(i)
     if (separate) {
@@ -112,6 +128,14 @@ export class RecordWriter {
     return record + R.RECORD_SIZE
   }
 
+  #floatCheck(at: number, i: Instruction, place: Place): number {
+    const kind = floatKind(i)
+    if (kind === R.FLOAT_NONE) return at
+    this.special(at, R.OP_CHECK_FLOAT, place)
+    this.#u16[(at + R.R_OPERAND0) >> 1] = kind
+    return at + R.RECORD_SIZE
+  }
+
   #header(at: number, op: number, place: Place, length: number): void {
     this.#u16[(at + R.R_OP) >> 1] = op
     this.#u16[(at + R.R_COUNT) >> 1] = place.count
@@ -133,6 +157,15 @@ export class RecordWriter {
     if (i.operandCount > 0 && i.opKind[0] === OperandKind.rel) {
       const lo = (i.immLo >>> 0) + place.offset + i.length
       this.target(record, lo | 0, (i.immHi + (lo > 0xffffffff ? 1 : 0)) | 0, place.page)
+      return
+    }
+    if (isVector(i)) {
+      for (let operand = 2; operand < Math.min(i.operandCount, 4); operand++) {
+        const kind = i.opKind[operand]
+        if (kind !== OperandKind.xmm && kind !== OperandKind.gpr) continue
+        this.#u16[(record + R.R_OPERAND2 + (operand - 2) * 2) >> 1] = operandField(i, operand)
+      }
+      u32[(record + R.R_VECTOR_IMMEDIATE) >> 2] = i.immLo
       return
     }
     u32[(record + R.R_IMMEDIATE) >> 2] = i.immLo

@@ -6,10 +6,10 @@
  *
  * A cold handler returns the next record, or LEAVE or FAULT.
  */
-import binaryen from 'binaryen'
+import type binaryen from 'binaryen'
 import '../isa/index.ts'
 import * as L from '../layout.ts'
-import { newModule, type Type, type Value } from '../wasm/emitter.ts'
+import { importFunction, newModule, type Type, type Value } from '../wasm/emitter.ts'
 import { InterpreterBuilder, type Site } from './builder.ts'
 import { hotness } from './hot.ts'
 import { OPERATIONS } from './operations.ts'
@@ -17,8 +17,6 @@ import * as R from './record.ts'
 
 const LEAVE = 0
 const FAULT = 1
-
-const TYPE = { i32: binaryen.i32, i64: binaryen.i64 } as const
 
 /** Signatures of the runtime functions that handlers call, gathered while emitting. */
 type Signature = { parameters: Type[]; result: Type | undefined }
@@ -66,6 +64,11 @@ const SPECIAL: Record<number, (x: InterpreterBuilder) => void> = {
   },
   [R.OP_CROSS]: (x) => {
     x.if(x.call('crossPage', 'i32', x.record), () => x.site.leave())
+    x.nextRecord()
+  },
+  [R.OP_CHECK_FLOAT]: (x) => {
+    const failed = x.call('checkFloat', 'i32', x.load('i32', 2, x.record, R.R_OPERAND0))
+    x.if(failed, () => x.site.fault())
     x.nextRecord()
   },
   [R.OP_REGION]: runRegion,
@@ -228,8 +231,7 @@ export function generateInterpreter(): { bytes: Uint8Array; hot: number; cold: n
   const cold = coldHandlers(module, hot, imports)
   runFunction(module, hot, imports)
   for (const [name, { parameters, result }] of imports) {
-    const type = binaryen.createType(parameters.map((parameter) => TYPE[parameter]))
-    module.addFunctionImport(name, 'runtime', name, type, result ? TYPE[result] : binaryen.none)
+    importFunction(module, 'runtime', name, parameters, result)
   }
   module.addTable('handlers', cold.length, cold.length)
   module.addTable('regions', 1, -1)

@@ -5,14 +5,15 @@
  */
 
 import { type Instruction, OperandKind } from '../decoder/instruction.ts'
-import { forEachForm, indexOf, nameOf } from '../decoder/opcodes.ts'
+import { forEachForm, indexOf, NAMES, nameOf } from '../decoder/opcodes.ts'
 import { type Entry, entryOf } from '../isa/index.ts'
 import { hotness } from './hot.ts'
 import { SPECIAL_OPS } from './record.ts'
 
 export interface Operation {
   readonly entry: Entry
-  readonly size: 8 | 16 | 32 | 64
+  /** Of vector instructions the length, 128 or 256. */
+  readonly size: number
   readonly kinds: readonly OperandKind[]
   readonly sizes: readonly number[]
   readonly addressSize: 16 | 32 | 64
@@ -29,15 +30,17 @@ const SHAPE_LETTER: Partial<Record<OperandKind, string>> = {
   [OperandKind.sreg]: 's',
   [OperandKind.creg]: 'c',
   [OperandKind.dreg]: 'd',
+  [OperandKind.st]: 't',
+  [OperandKind.mmx]: 'q',
+  [OperandKind.xmm]: 'x',
 }
+const LETTERS = ' rmijscdtqx'
 
 /** Small codes for the key; kinds that share a code behave alike. */
 const KIND_CODE = new Uint8Array(16)
-for (const [kind, letter] of Object.entries(SHAPE_LETTER)) KIND_CODE[Number(kind)] = ' rmijscd'.indexOf(letter)
-const SIZE_CODE = new Uint8Array(513)
-SIZE_CODE[16] = 1
-SIZE_CODE[32] = 2
-SIZE_CODE[64] = 3
+for (const [kind, letter] of Object.entries(SHAPE_LETTER)) KIND_CODE[Number(kind)] = LETTERS.indexOf(letter)
+const SIZE_CODE = new Uint8Array(257)
+for (const [code, size] of [8, 16, 32, 64, 128, 256, 80].entries()) SIZE_CODE[size] = code
 
 /** What a stack operation or near branch can be in 64-bit mode: 64 bits, or 16 where a 66h prefix applies. */
 const STACK_NAMES = new Set([
@@ -60,19 +63,21 @@ function inLongMode(name: string, size: number): boolean {
   return size !== 32 || !STACK_NAMES.has(name)
 }
 
+/** The forms of one name, told apart: 4 bits for each of four kinds, 3 for the operand size and those of two operands, 2 for the address. */
 function keyOf(
-  name: number,
+  kinds: ArrayLike<number>,
+  count: number,
+  sizes: ArrayLike<number>,
   size: number,
-  kind0: number,
-  kind1: number,
-  kind2: number,
-  size0: number,
-  size1: number,
-  addressSize: number,
+  address: number,
 ): number {
-  const kinds = ((KIND_CODE[kind0] as number) << 6) | ((KIND_CODE[kind1] as number) << 3) | (KIND_CODE[kind2] as number)
-  const sizes = ((SIZE_CODE[size] as number) << 4) | ((SIZE_CODE[size0] as number) << 2) | (SIZE_CODE[size1] as number)
-  return ((((name << 9) | kinds) << 6) | sizes) * 4 + (SIZE_CODE[addressSize] as number)
+  let key = SIZE_CODE[address] as number
+  for (let operand = 0; operand < count; operand++) {
+    key |= (KIND_CODE[kinds[operand] as number] as number) << (2 + operand * 4)
+  }
+  const size0 = count > 0 ? (SIZE_CODE[sizes[0] as number] as number) : 0
+  const size1 = count > 1 ? (SIZE_CODE[sizes[1] as number] as number) : 0
+  return key | (size0 << 18) | (size1 << 21) | ((SIZE_CODE[size] as number) << 24)
 }
 
 function operationName(
@@ -90,7 +95,7 @@ function operationName(
   return [entry.name, size, ...shape, ...(entry.addressSized && address !== 64 ? [`a${address}`] : [])].join('.')
 }
 
-function enumerate(): { list: Operation[]; byKey: Map<number, number> } {
+function enumerate(): { list: Operation[]; byKey: Map<number, number>[] } {
   const found = new Map<string, { operation: Operation; keys: number[] }>()
   forEachForm((name, size, kinds, sizes) => {
     const entry = entryOf(name)
@@ -98,35 +103,19 @@ function enumerate(): { list: Operation[]; byKey: Map<number, number> } {
     if (kinds.some((kind) => SHAPE_LETTER[kind] === undefined)) return
     for (const addressSize of entry.addressSized ? ([32, 64] as const) : ([64] as const)) {
       const text = operationName(entry, size, kinds, sizes, addressSize)
-      const key = keyOf(
-        indexOf(name),
-        size,
-        kinds[0] ?? 0,
-        kinds[1] ?? 0,
-        kinds[2] ?? 0,
-        sizes[0] ?? 0,
-        sizes[1] ?? 0,
-        addressSize,
-      )
+      const key = keyOf(kinds, kinds.length, sizes, size, addressSize)
       const known = found.get(text)
       if (known) known.keys.push(key)
       else {
-        const operation = {
-          entry,
-          size: size as Operation['size'],
-          kinds: [...kinds],
-          sizes: [...sizes],
-          addressSize,
-          name: text,
-        }
+        const operation = { entry, size, kinds: [...kinds], sizes: [...sizes], addressSize, name: text }
         found.set(text, { operation, keys: [key] })
       }
     }
   })
   const ordered = [...found.values()].sort((a, b) => hotness(b.operation.name) - hotness(a.operation.name))
-  const byKey = new Map<number, number>()
-  ordered.forEach(({ keys }, index) => {
-    for (const key of keys) byKey.set(key, SPECIAL_OPS + index)
+  const byKey: Map<number, number>[] = NAMES.map(() => new Map())
+  ordered.forEach(({ operation, keys }, index) => {
+    for (const key of keys) byKey[indexOf(operation.entry.name)]?.set(key, SPECIAL_OPS + index)
   })
   return { list: ordered.map(({ operation }) => operation), byKey }
 }
@@ -143,17 +132,6 @@ const addressSized: boolean[] = []
 export function operationOf(i: Instruction): number {
   const name = i.name
   const sized = (addressSized[name] ??= entryOf(nameOf(name))?.addressSized ?? false)
-  const kinds = i.opKind
-  const count = i.operandCount
-  const key = keyOf(
-    name,
-    i.operandSize,
-    count > 0 ? (kinds[0] as number) : 0,
-    count > 1 ? (kinds[1] as number) : 0,
-    count > 2 ? (kinds[2] as number) : 0,
-    count > 0 ? (i.opSize[0] as number) : 0,
-    count > 1 ? (i.opSize[1] as number) : 0,
-    sized ? i.addressSize : 64,
-  )
-  return byKey.get(key) ?? -1
+  const key = keyOf(i.opKind, i.operandCount, i.opSize, i.operandSize, sized ? i.addressSize : 64)
+  return byKey[name]?.get(key) ?? -1
 }

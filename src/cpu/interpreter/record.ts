@@ -13,7 +13,8 @@
  *   12 u8  scale       shift count
  *   13 u8  flags       FLAG_ bits
  *   14 u16 position    offset in the page << 4 | length
- *   16 i64 immediate; u16 operand 2 where that is a register; branches: target, relative to RIP_PAGE
+ *   16 i64 immediate; u16 operand 2 where that is a register; branches: target, relative to RIP_PAGE; vector instructions:
+ *      u16 operand 2, u16 operand 3, u32 immediate
  *   24 i64 displacement
  *
  * A branch uses base and index (u32 at 8) for the record of its target, 0 as long as it is not linked, u8 scale to say that
@@ -31,6 +32,8 @@ export const R_FLAGS = 13
 export const R_POSITION = 14
 export const R_IMMEDIATE = 16
 export const R_OPERAND2 = 16
+export const R_OPERAND3 = 18
+export const R_VECTOR_IMMEDIATE = 20
 export const R_DISPLACEMENT = 24
 export const R_LINK = 8
 export const R_LINKABLE = 12
@@ -52,7 +55,17 @@ export const OP_TOO_LONG = 5
 export const OP_REGION = 6
 /** Goes on with the record at R_LINK: the way back from the copy of a region's head. */
 export const OP_RESUME = 7
-export const SPECIAL_OPS = 8
+/** Looks whether x87, MMX, SSE or AVX (FLOAT_ in operand 0) may be used now. */
+export const OP_CHECK_FLOAT = 8
+export const SPECIAL_OPS = 9
+
+export const FLOAT_NONE = 0
+export const FLOAT_X87 = 1
+/** WAIT looks at CR0.MP, too. */
+export const FLOAT_WAIT = 2
+export const FLOAT_MMX = 3
+export const FLOAT_SSE = 4
+export const FLOAT_AVX = 5
 
 /** The header before a trace's first record, see runtime/code.ts: distances from that record. */
 export const HEADER_COPY = -12

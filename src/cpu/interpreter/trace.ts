@@ -58,8 +58,9 @@ export class TraceDecoder {
   decode(): void {
     const host = this.#u32[L.FETCH_HOST >> 2] as number
     const step = ((this.#u32[L.STEPPING >> 2] as number) & L.STEP_ONE) !== 0
-    const trace = this.#runtime.allocateTrace(step ? 4 : 2 * R.MAX_TRACE + 2)
+    const trace = this.#runtime.allocateTrace(step ? 5 : 3 * R.MAX_TRACE + 2)
     const limit = step ? 1 : R.MAX_TRACE
+    this.#writer.checkFloat = (this.#u32[L.MODE_FLOAT >> 2] as number) !== 0
     const offset = host & (PAGE - 1)
     const status = this.#decoder.decode(this.#bytes, host, host - offset + PAGE, this.#instruction)
     const end =

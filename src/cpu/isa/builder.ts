@@ -16,12 +16,16 @@ import { Flags } from './flags.ts'
 import { Access, type Bytes, type FlagComponent, type Size, Vector } from './vocabulary.ts'
 
 export abstract class Builder extends Emitter {
-  /** Operand size in bits of the instruction being defined. */
+  /** Operand size in bits of the instruction being defined; that of vector instructions is in `vectorSize`. */
   size: Size = 64
+  /** 128 or 256 of a vector instruction, 64 of one with MMX registers, else 0. */
+  vectorSize = 0
   /** Width in bits of each explicit operand. */
   operandSizes: readonly number[] = []
   /** Address size in bits; only meaningful for definitions marked `addressSized`. */
   addressSize: 16 | 32 | 64 = 64
+  /** Which 128-bit half a definition by lanes is about: 0, or 1 for bits 255:128. */
+  half: 0 | 1 = 0
   readonly flags: Flags
 
   constructor(...parameters: ConstructorParameters<typeof Emitter>) {
@@ -78,6 +82,15 @@ export abstract class Builder extends Emitter {
    * otherwise, memory is written with its old value.
    */
   abstract exchangeIf(condition: Value, old: Value, value: Value): Value
+  /** Bits 255:128 of a vector operand that is read. */
+  abstract high(operand: number): Value
+  /** What goes to bits 255:128 of the first operand; they become 0 otherwise when the instruction is one of AVX. */
+  abstract setHigh(value: Value): void
+  /**
+   * What the common case can not do: under the condition the body gives the variables their values by other means, or the
+   * whole instruction is left to who can.
+   */
+  abstract rarely(condition: Value, body: () => void): void
   /** Ends POP: stores the value in the operand and moves RSP, in the order that the operand asks for. */
   abstract popInto(value: Value): void
 

@@ -2,18 +2,27 @@
  * The registry of instruction definitions. Each name of the opcode table has one entry, which serves every operand size
  * and operand shape in both engines. See builder.ts for what a definition may use.
  */
+import { isVex } from '../decoder/opcodes.ts'
 import type { Value } from '../wasm/emitter.ts'
 import type { Builder } from './builder.ts'
 
 /**
  * How each explicit operand is used: r read, w written, rw both, a address only (LEA, INVLPG), n a plain number (segment,
- * control and debug registers), j a relative branch target, - ignored.
+ * control, debug and x87 registers), j a relative branch target, - ignored.
+ *
+ * A vector operand that is read is a v128, from memory zero-extended; i32, i64, f32, f64 read its lowest element, as a
+ * number, and +f32, +f64 write that, too. int reads a general register or as many bytes of memory, as a number.
  */
-export type Use = 'r' | 'w' | 'rw' | 'a' | 'n' | 'j' | '-'
+export type Use = 'r' | 'w' | 'rw' | 'a' | 'n' | 'j' | '-' | 'i32' | 'i64' | 'f32' | 'f64' | '+f32' | '+f64' | 'int'
+
+/** Whether an operand of this use is written. */
+export function isWritten(use: Use | undefined): boolean {
+  return use !== undefined && (use.includes('w') || use.startsWith('+'))
+}
 
 /**
  * Operands that are read or addressed come as values, the others as undefined. The value returned goes to the first
- * written operand, a pair to the first and the second.
+ * operand, a pair to the first and the second. A scalar goes to the lowest element of a vector register, which keeps the rest.
  */
 export type Definition = (x: Builder, ...operands: Value[]) => Value | [Value, Value] | undefined | void
 
@@ -27,11 +36,17 @@ export interface Entry {
   readonly addressSized: boolean
   /** A register as second operand moves the memory operand by whole operand sizes (BT and kin). */
   readonly bitString: boolean
+  /** A 256-bit operation is the 128-bit one done on each half: the definition runs once for each (Builder.half). */
+  readonly lanes: boolean
+  /** A memory operand of 128 or 256 bits must be aligned; the default for SSE, but not for AVX. */
+  readonly aligned: boolean
+  /** May raise SIMD floating-point exceptions, which have been gathered in L.FLOAT_FLAGS when the definition ends. */
+  readonly float: boolean
 }
 
 const entries = new Map<string, Entry>()
 
-type Options = Partial<Pick<Entry, 'ends' | 'addressSized' | 'bitString'>>
+type Options = Partial<Omit<Entry, 'name' | 'uses' | 'define'>>
 
 /** Adds an instruction; `uses` is its operands' uses separated by spaces, empty when it has none. */
 export function instruction(name: string, uses: string, define: Definition, options: Options = {}): void {
@@ -43,6 +58,9 @@ export function instruction(name: string, uses: string, define: Definition, opti
     ends: options.ends ?? false,
     addressSized: options.addressSized ?? false,
     bitString: options.bitString ?? false,
+    lanes: options.lanes ?? false,
+    aligned: options.aligned ?? !isVex(name),
+    float: options.float ?? false,
   })
 }
 

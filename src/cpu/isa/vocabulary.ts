@@ -2,6 +2,8 @@
 
 export type Size = 8 | 16 | 32 | 64
 export type Bytes = 1 | 2 | 4 | 8
+/** Of an operand in memory. */
+export type OperandBytes = Bytes | 16 | 32
 
 /** A non-canonical or over-limit stack address is #SS, another one #GP. */
 export const Access = { data: 0, stack: 1 } as const
@@ -21,7 +23,9 @@ export const Vector = {
   ss: 12,
   gp: 13,
   pf: 14,
+  mf: 16,
   ac: 17,
+  xm: 19,
 } as const
 
 /** The pieces that the arithmetic flags are kept in, see flags.ts. */

@@ -1,4 +1,4 @@
-// 128-bit division, bit deposit and extract, CRC-32C: what wasm has no instruction for.
+// 128-bit multiplication and division, bit deposit and extract, CRC-32C: what wasm has no instruction for.
 
 import * as L from '../layout'
 
@@ -7,8 +7,18 @@ function setResult(quotient: u64, remainder: u64): void {
   store<u64>(L.REMAINDER, remainder)
 }
 
+// The upper half of a product.
+export function mulHigh(a: u64, b: u64): u64 {
+  const aHigh = a >> 32
+  const aLow = a & 0xffffffff
+  const bHigh = b >> 32
+  const bLow = b & 0xffffffff
+  const middle = aHigh * bLow + ((aLow * bLow) >> 32)
+  return aHigh * bHigh + (middle >> 32) + (((middle & 0xffffffff) + aLow * bHigh) >> 32)
+}
+
 // Divides high:low; the quotient must fit 64 bits (high < divisor). Knuth's algorithm D with two 32-bit digits.
-function divideWide(low: u64, high: u64, divisor: u64): void {
+export function divideWide(low: u64, high: u64, divisor: u64): void {
   if (high == 0) {
     setResult(low / divisor, low % divisor)
     return

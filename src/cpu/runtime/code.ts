@@ -82,7 +82,7 @@ function addHeader(header: u32, trace: u32, records: u32, page: u32, host: u32, 
 }
 
 export function codeMode(): u32 {
-  return load<u32>(L.MODE) | ((load<u32>(L.STEPPING) & L.STEP_ONE) != 0 ? L.MODE_STEP : 0)
+  return load<u32>(L.MODE) | load<u32>(L.MODE_FLOAT) | ((load<u32>(L.STEPPING) & L.STEP_ONE) != 0 ? L.MODE_STEP : 0)
 }
 
 // Notes that the bytes are code: from now on stores to their page are looked at.

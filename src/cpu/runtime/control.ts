@@ -6,6 +6,7 @@ import { probeWrite, readData, writeData } from './access'
 import { contextChanged } from './context'
 import { raiseDebug } from './event'
 import { privileged, setAccessCheck } from './flags'
+import { floatModeChanged } from './float'
 import {
   AR_L,
   AR_P,
@@ -258,6 +259,7 @@ export function writeCr0(value: u64): u32 {
   if (!paging && long) store<u64>(L.EFER, efer() & ~EFER_LMA)
   store<u64>(L.CR0, next)
   updateMode()
+  floatModeChanged()
   contextChanged()
   // PG, WP and PE change what translations are worth.
   if (((old ^ next) & 0x80010001) != 0) flushTlb(false)
@@ -270,6 +272,7 @@ export function writeCr4(value: u64): u32 {
   if ((efer() & EFER_LMA) != 0 && (value & CR4_PAE) == 0) return 1
   store<u64>(L.CR4, value)
   contextChanged()
+  floatModeChanged()
   // PSE, PAE, PGE, SMEP, SMAP.
   if (((old ^ value) & 0x3000b0) != 0) flushTlb(false)
   return 0
@@ -289,12 +292,14 @@ export function writeXcr0(value: u64): u32 {
   const avxWithoutSse = (value & 6) == 4
   if ((value & ~load<u64>(L.XCR0_ALLOWED)) != 0 || sseWithoutX87 || avxWithoutSse) return 1
   store<u64>(L.XCR0, value)
+  floatModeChanged()
   return 0
 }
 
 export function clearTaskSwitched(_size: u32): void {
   if (!privileged()) return
   store<u64>(L.CR0, cr0() & ~CR0_TS)
+  floatModeChanged()
   complete()
 }
 

@@ -4,6 +4,7 @@
 import * as L from '../layout'
 import { dropPage, pageEntry } from './code'
 import { contextChanged } from './context'
+import { floatModeChanged } from './float'
 import { flushTlb } from './tlb'
 
 export { modifyCommit, modifyMiss, readMiss, writeMiss } from './access'
@@ -30,6 +31,7 @@ export * from './control'
 export { advance, crossPage, fetchNextPage, next, staleRecord, sync } from './dispatch'
 export { breakpoint, externalInterrupt, interrupt1, raiseException, softwareInterrupt } from './event'
 export { pushedFlags, readRflags, writeRflags } from './flags'
+export { checkFloat, checkPendingFloat, mxcsrChanged, settleFloat } from './float'
 export { completeIn, input, output, stringInput, stringOutput } from './io'
 export { executableHost, lookUp } from './paging'
 export {
@@ -44,6 +46,7 @@ export {
   verifyWrite,
   writeSegmentBase,
 } from './segment'
+export * from './softfloat-sse'
 export { compareExchange8, compareExchange16, enter, probeStack } from './stack'
 export { stringCompare, stringLoad, stringMove, stringScan, stringStore } from './string'
 export { swapGs, systemCall, systemEnter, systemExit, systemReturn } from './syscall'
@@ -58,6 +61,7 @@ export function initialize(): void {
   store<u32>(L.EXIT_REASON, L.EXIT_NONE)
   store<u64>(L.RFLAGS, 2)
   flushTlb(false)
+  floatModeChanged()
   contextChanged()
 }
 

@@ -7,6 +7,7 @@ import * as L from '../layout'
 import { readSystem, writeSystem } from './access'
 import { contextChanged, setCpl } from './context'
 import { setZero } from './flags'
+import { floatModeChanged, mxcsrChanged } from './float'
 import {
   attend,
   complete,
@@ -240,6 +241,8 @@ export function updateMode(): void {
 export function refresh(): void {
   store<u32>(L.CPL, dplOf(load<u32>(L.SS + L.SEG_AR)))
   updateMode()
+  floatModeChanged()
+  mxcsrChanged()
   contextChanged()
   flushTlb(false)
   updateBreakpoints()

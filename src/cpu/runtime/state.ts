@@ -13,7 +13,9 @@ export const VECTOR_NP: u32 = 11
 export const VECTOR_SS: u32 = 12
 export const VECTOR_GP: u32 = 13
 export const VECTOR_PF: u32 = 14
+export const VECTOR_MF: u32 = 16
 export const VECTOR_AC: u32 = 17
+export const VECTOR_XM: u32 = 19
 
 export const CR0_PE: u64 = 1
 export const CR0_MP: u64 = 2

@@ -9,10 +9,17 @@
  */
 import binaryen from 'binaryen'
 
-export type Type = 'i32' | 'i64'
+export type Type = 'i32' | 'i64' | 'f32' | 'f64' | 'v128'
+type IntegerType = 'i32' | 'i64'
 export type Module = binaryen.Module
 
-const BINARYEN_TYPE = { i32: binaryen.i32, i64: binaryen.i64 } as const
+const BINARYEN_TYPE: Readonly<Record<Type, number>> = {
+  i32: binaryen.i32,
+  i64: binaryen.i64,
+  f32: binaryen.f32,
+  f64: binaryen.f64,
+  v128: binaryen.v128,
+}
 
 /** Binaryen's accessors to load nodes, which its type declarations leave out. */
 const LOAD = (binaryen as unknown as { Load: { setSigned(expression: number, signed: boolean): void } }).Load
@@ -23,7 +30,7 @@ export class Value {
   readonly #module: binaryen.Module
 
   readonly type: Type
-  /** The value, as an unsigned number of its type, when it is known now. */
+  /** The value, as an unsigned number of its width, when it is known now; of a float its bits. */
   readonly constant: bigint | undefined
 
   private constructor(
@@ -40,8 +47,10 @@ export class Value {
     this.constant = constant
   }
 
+  /** A number of an integer type, or the 128 bits of a vector. */
   static constant(module: binaryen.Module, type: Type, value: bigint): Value {
-    return new Value(module, type, 0, -1, BigInt.asUintN(type === 'i32' ? 32 : 64, value))
+    const bits = { i32: 32, i64: 64, f32: 32, f64: 64, v128: 128 }[type]
+    return new Value(module, type, 0, -1, BigInt.asUintN(bits, value))
   }
 
   static local(module: binaryen.Module, type: Type, index: number): Value {
@@ -69,8 +78,7 @@ export class Value {
   /** The Binaryen expression; of a one-shot value only once. */
   take(): number {
     if (this.constant !== undefined) {
-      if (this.type === 'i32') return this.#module.i32.const(Number(BigInt.asIntN(32, this.constant)))
-      return i64Const(this.#module, this.constant)
+      return constantOf(this.#module, this.type, this.constant)
     }
     if (this.#local >= 0) return this.#module.local.get(this.#local, BINARYEN_TYPE[this.type])
     if (this.#local === -2) return this.#module.copyExpression(this.#expression)
@@ -78,6 +86,21 @@ export class Value {
     if (expression === 0) throw new Error('a wasm expression was used twice: bind it with let()')
     this.#expression = 0
     return expression
+  }
+}
+
+function constantOf(module: binaryen.Module, type: Type, value: bigint): number {
+  switch (type) {
+    case 'i32':
+      return module.i32.const(Number(BigInt.asIntN(32, value)))
+    case 'i64':
+      return i64Const(module, value)
+    case 'f32':
+      return module.f32.reinterpret(constantOf(module, 'i32', value))
+    case 'f64':
+      return module.f64.reinterpret(constantOf(module, 'i64', value))
+    case 'v128':
+      return module.v128.const(Array.from({ length: 16 }, (_, n) => Number((value >> BigInt(8 * n)) & 0xffn)))
   }
 }
 
@@ -104,6 +127,17 @@ type BinaryName =
   | 'rotr'
 type CompareName = 'eq' | 'ne' | 'lt_s' | 'lt_u' | 'le_s' | 'le_u' | 'gt_s' | 'gt_u' | 'ge_s' | 'ge_u'
 type UnaryName = 'clz' | 'ctz' | 'popcnt'
+/** How a vector is divided. */
+export type Shape = 'i8x16' | 'i16x8' | 'i32x4' | 'i64x2' | 'f32x4' | 'f64x2'
+const LANE_TYPE: Readonly<Record<Shape, Type>> = {
+  i8x16: 'i32',
+  i16x8: 'i32',
+  i32x4: 'i32',
+  i64x2: 'i64',
+  f32x4: 'f32',
+  f64x2: 'f64',
+}
+type Methods = Record<string, (...operands: (number | readonly number[])[]) => number>
 
 /** Emits the body of one wasm function. */
 export class Emitter {
@@ -112,7 +146,7 @@ export class Emitter {
   readonly #localTypes: Type[] = []
   readonly #parameterCount: number
   /** Locals not in use, by type: handlers of one big function share them. */
-  readonly #free: Record<Type, number[]> = { i32: [], i64: [] }
+  readonly #free: Record<Type, number[]> = { i32: [], i64: [], f32: [], f64: [], v128: [] }
   readonly #taken: { type: Type; index: number }[] = []
   #labels = 0
 
@@ -196,20 +230,63 @@ export class Emitter {
     sameType(name, a, b)
     const folded = fold(name, a, b)
     if (folded !== undefined) return typeof folded === 'bigint' ? this.constant(a.type, folded) : folded
-    return this.#once(a.type, this.module[a.type][name](a.take(), b.take()))
+    return this.#once(a.type, this.module[integer(a)][name](a.take(), b.take()))
   }
 
   compare(name: CompareName, a: Value, b: Value): Value {
     sameType(name, a, b)
-    return this.#once('i32', this.module[a.type][name](a.take(), b.take()))
+    return this.#once('i32', this.module[integer(a)][name](a.take(), b.take()))
   }
 
   unary(name: UnaryName, a: Value): Value {
-    return this.#once(a.type, this.module[a.type][name](a.take()))
+    return this.#once(a.type, this.module[integer(a)][name](a.take()))
   }
 
   eqz(a: Value): Value {
-    return this.#once('i32', this.module[a.type].eqz(a.take()))
+    return this.#once('i32', this.module[integer(a)].eqz(a.take()))
+  }
+
+  // Floats and vectors
+
+  /** A wasm instruction by its name ('f64.add', 'i16x8.add_sat_s', 'v128.any_true'), which gives a value of the type. */
+  apply(name: string, type: Type, ...operands: Value[]): Value {
+    return this.#once(type, this.#emit(name, ...operands.map((operand) => operand.take())))
+  }
+
+  /** A wasm vector instruction that gives a vector. */
+  simd(name: string, ...operands: Value[]): Value {
+    return this.apply(name, 'v128', ...operands)
+  }
+
+  v128(bits: bigint): Value {
+    return this.constant('v128', bits)
+  }
+
+  splat(shape: Shape, value: Value): Value {
+    return this.apply(`${shape}.splat`, 'v128', value)
+  }
+
+  /** One lane; of the two narrow shapes zero-extended, or sign-extended. */
+  lane(shape: Shape, vector: Value, lane: number, signed = false): Value {
+    const extension = shape === 'i8x16' || shape === 'i16x8' ? (signed ? '_s' : '_u') : ''
+    return this.#once(LANE_TYPE[shape], this.#emit(`${shape}.extract_lane${extension}`, vector.take(), lane))
+  }
+
+  withLane(shape: Shape, vector: Value, lane: number, value: Value): Value {
+    return this.#once('v128', this.#emit(`${shape}.replace_lane`, vector.take(), lane, value.take()))
+  }
+
+  /** Bytes of a (0-15) and b (16-31) in the order of the list. */
+  shuffle(a: Value, b: Value, bytes: readonly number[]): Value {
+    return this.#once('v128', this.#emit('i8x16.shuffle', a.take(), b.take(), bytes))
+  }
+
+  #emit(name: string, ...operands: (number | readonly number[])[]): number {
+    const [group = '', method = ''] = name.split('.')
+    const methods = (this.module as unknown as Record<string, Methods>)[group]
+    const emit = methods?.[method]
+    if (emit === undefined) throw new Error(`Binaryen has no ${name}`)
+    return emit(...operands)
   }
 
   select(condition: Value, whenTrue: Value, whenFalse: Value): Value {
@@ -244,12 +321,16 @@ export class Emitter {
 
   // Memory
 
-  /** Loads 1, 2, 4 or 8 bytes, zero-extended to the type. */
-  load(type: Type, bytes: 1 | 2 | 4 | 8, address: Value, offset = 0): Value {
+  /** Loads 1, 2, 4 or 8 bytes, zero-extended to the type; floats and vectors as wide as they are, or the latter's low 4 or 8. */
+  load(type: Type, bytes: 1 | 2 | 4 | 8 | 16, address: Value, offset = 0): Value {
     const m = this.module
     const pointer = address.take()
     let expression: number
-    if (type === 'i32') {
+    if (type === 'f32' || type === 'f64') expression = m[type].load(offset, 1, pointer)
+    else if (type === 'v128') {
+      if (bytes === 16) expression = m.v128.load(offset, 1, pointer)
+      else expression = bytes === 8 ? m.v128.load64_zero(offset, 1, pointer) : m.v128.load32_zero(offset, 1, pointer)
+    } else if (type === 'i32') {
       if (bytes === 1) expression = m.i32.load8_u(offset, 1, pointer)
       else if (bytes === 2) expression = m.i32.load16_u(offset, 1, pointer)
       else {
@@ -264,11 +345,14 @@ export class Emitter {
     return this.let(this.#once(type, expression))
   }
 
-  store(bytes: 1 | 2 | 4 | 8, address: Value, value: Value, offset = 0): void {
+  /** Stores the low bytes of a number; floats and vectors whole. */
+  store(bytes: 1 | 2 | 4 | 8 | 16, address: Value, value: Value, offset = 0): void {
     const m = this.module
     const pointer = address.take()
     const what = value.take()
-    if (value.type === 'i32') {
+    if (value.type === 'f32' || value.type === 'f64' || value.type === 'v128') {
+      this.statement(m[value.type].store(offset, 1, pointer, what))
+    } else if (value.type === 'i32') {
       const op = bytes === 1 ? m.i32.store8 : bytes === 2 ? m.i32.store16 : m.i32.store
       this.statement(op(offset, 1, pointer, what))
     } else {
@@ -405,6 +489,11 @@ export class Emitter {
       body,
     )
   }
+}
+
+function integer({ type }: Value): IntegerType {
+  if (type !== 'i32' && type !== 'i64') throw new Error(`integer arithmetic with an ${type}`)
+  return type
 }
 
 function sameType(what: string, a: Value, b: Value): void {

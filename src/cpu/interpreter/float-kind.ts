@@ -1,0 +1,21 @@
+/** Which of x87, MMX, SSE and AVX an instruction belongs to, as far as CR0, CR4 and XCR0 may forbid it. */
+import { type Instruction, OperandKind } from '../decoder/instruction.ts'
+import { featuresOf, indexOf, isVex, nameOf } from '../decoder/opcodes.ts'
+import * as R from './record.ts'
+
+const NAME_WAIT = indexOf('fwait')
+/** Without vector operands, but with what holds for instructions that have them. */
+const SSE_NAMES = new Set(['ldmxcsr', 'stmxcsr'].map(indexOf))
+const AVX_NAMES = new Set(['vldmxcsr', 'vstmxcsr', 'vzeroupper', 'vzeroall'].map(indexOf))
+
+/** What must be there for an instruction besides general registers: a FLOAT_ number. */
+export function floatKind(i: Instruction): number {
+  if (i.name === NAME_WAIT) return R.FLOAT_WAIT
+  const features = featuresOf(i.encoding)
+  if (features.includes('x87') || features.includes('fxsr')) return R.FLOAT_X87
+  if (SSE_NAMES.has(i.name)) return R.FLOAT_SSE
+  if (AVX_NAMES.has(i.name)) return R.FLOAT_AVX
+  const kinds = i.opKind.subarray(0, i.operandCount)
+  if (kinds.includes(OperandKind.xmm)) return isVex(nameOf(i.name)) ? R.FLOAT_AVX : R.FLOAT_SSE
+  return kinds.includes(OperandKind.mmx) || features.includes('mmx') ? R.FLOAT_MMX : R.FLOAT_NONE
+}

@@ -1,0 +1,94 @@
+// Whether x87, MMX, SSE and AVX may be used, MXCSR, and the exceptions of SIMD floating point (Intel SDM volume 1, 11.5 and
+// volume 3, 2.5 and 13.1).
+
+import * as R from '../interpreter/record'
+import * as L from '../layout'
+import {
+  CR0_EM,
+  CR0_MP,
+  CR0_PE,
+  CR0_TS,
+  CR4_OSXSAVE,
+  cr0,
+  cr4,
+  faultPlain,
+  RFLAGS_VM,
+  systemFlags,
+  VECTOR_MF,
+  VECTOR_NM,
+  VECTOR_UD,
+  VECTOR_XM,
+} from './state'
+import { flushTargets } from './tlb'
+
+const CR4_OSFXSR: u64 = 0x200
+const CR4_OSXMMEXCPT: u64 = 0x400
+const XCR0_SSE_AVX: u64 = 6
+
+const FLAGS: u32 = 0x3f
+const FLAG_PE: u32 = 0x20
+const MASKS_SHIFT: u32 = 7
+// DAZ, rounding control, FTZ.
+const NOT_STANDARD: u32 = 0xe040
+const ALL_MASKED: u32 = 0x1f80
+// FSW: an exception is pending.
+const STATUS_ES: u32 = 0x80
+
+function avxEnabled(): bool {
+  if ((cr0() & CR0_PE) == 0 || (systemFlags() & RFLAGS_VM) != 0) return false
+  return (cr4() & CR4_OSXSAVE) != 0 && (load<u64>(L.XCR0) & XCR0_SSE_AVX) == XCR0_SSE_AVX
+}
+
+// To be called when CR0, CR4, XCR0 or RFLAGS.VM changed: which instructions are to be checked is part of a record's key.
+export function floatModeChanged(): void {
+  const all = (cr0() & (CR0_EM | CR0_TS)) == 0 && (cr4() & CR4_OSFXSR) != 0
+  const mode: u32 = (all ? 0 : L.MODE_FLOAT_CHECKED) | (avxEnabled() ? 0 : L.MODE_AVX_CHECKED)
+  if (mode == load<u32>(L.MODE_FLOAT)) return
+  store<u32>(L.MODE_FLOAT, mode)
+  flushTargets()
+}
+
+// Whether an instruction of a kind (FLOAT_) may not be run now: then not 0, and the exception is recorded.
+export function checkFloat(kind: u32): u32 {
+  const emulate = (cr0() & CR0_EM) != 0
+  let absent = false
+  if (kind == R.FLOAT_MMX) absent = emulate
+  else if (kind == R.FLOAT_SSE) absent = emulate || (cr4() & CR4_OSFXSR) == 0
+  else if (kind == R.FLOAT_AVX) absent = !avxEnabled()
+  if (absent) {
+    faultPlain(VECTOR_UD)
+    return 1
+  }
+  let unavailable = (cr0() & CR0_TS) != 0
+  if (kind == R.FLOAT_X87) unavailable = unavailable || emulate
+  else if (kind == R.FLOAT_WAIT) unavailable = unavailable && (cr0() & CR0_MP) != 0
+  if (!unavailable) return 0
+  faultPlain(VECTOR_NM)
+  return 1
+}
+
+// #MF, when an x87 exception that is not masked is pending; then not 0.
+export function checkPendingFloat(): u32 {
+  if ((load<u32>(L.X87_STATUS) & STATUS_ES) == 0) return 0
+  faultPlain(VECTOR_MF)
+  return 1
+}
+
+// To be called when MXCSR was written.
+export function mxcsrChanged(): void {
+  const mxcsr = load<u32>(L.MXCSR)
+  const standard = (mxcsr & (NOT_STANDARD | ALL_MASKED)) == ALL_MASKED
+  store<u32>(L.FLOAT_FAST, standard && (mxcsr & FLAG_PE) != 0 ? 1 : 0)
+}
+
+// The exceptions that the instruction has raised go to MXCSR; not 0 when one of them is not masked, which is then recorded.
+export function settleFloat(): u32 {
+  const flags = load<u32>(L.FLOAT_FLAGS)
+  store<u32>(L.FLOAT_FLAGS, 0)
+  const mxcsr = load<u32>(L.MXCSR) | flags
+  store<u32>(L.MXCSR, mxcsr)
+  mxcsrChanged()
+  if ((flags & ~(mxcsr >> MASKS_SHIFT) & FLAGS) == 0) return 0
+  faultPlain((cr4() & CR4_OSXMMEXCPT) != 0 ? VECTOR_XM : VECTOR_UD)
+  return 1
+}

@@ -1,0 +1,275 @@
+// Arithmetic on unpacked numbers (softfloat.ts): none of the operands is a NaN or unsupported, and the result is exact but
+// for the last bit of A.low, which stands for everything below it.
+
+import * as L from '../layout'
+import { divideWide, mulHigh } from './arithmetic'
+import {
+  A,
+  B,
+  C,
+  Control,
+  DOWN,
+  FINITE,
+  INFINITE,
+  invalid,
+  Status,
+  setInfinite,
+  setZero,
+  shiftRight,
+  TOP,
+  takeSecond,
+  ZE,
+  ZERO,
+} from './softfloat'
+
+const TWO_64: f64 = 4294967296.0 * 4294967296.0
+
+// Addition
+
+export function subtract(): void {
+  B.sign ^= 1
+  add()
+}
+
+export function add(): void {
+  if (A.kind == FINITE && B.kind == FINITE) addFinite()
+  else if (A.kind == INFINITE) {
+    if (B.kind == INFINITE && A.sign != B.sign) invalid()
+  } else if (B.kind == INFINITE) takeSecond()
+  else if (B.kind == ZERO) {
+    if (A.kind == ZERO && A.sign != B.sign) setZero(zeroSign())
+  } else takeSecond()
+}
+
+// Sign of an exact difference of 0.
+function zeroSign(): u32 {
+  return Control.rounding == DOWN ? 1 : 0
+}
+
+function swap(): void {
+  const sign = A.sign
+  const exponent = A.exponent
+  const significand = A.significand
+  A.sign = B.sign
+  A.exponent = B.exponent
+  A.significand = B.significand
+  B.sign = sign
+  B.exponent = exponent
+  B.significand = significand
+}
+
+function addFinite(): void {
+  if (A.exponent < B.exponent || (A.exponent == B.exponent && A.significand < B.significand)) swap()
+  let small = B.significand
+  let rest: u64 = 0
+  const distance = A.exponent - B.exponent
+  if (distance != 0) {
+    const count = distance as u64
+    if (distance < 64) {
+      rest = small << (64 - count)
+      small >>= count
+    } else {
+      const lost: bool = distance >= 128 || (distance > 64 && small << (128 - count) != 0)
+      rest = (distance < 128 ? small >> (count - 64) : 0) | (lost ? 1 : 0)
+      small = 0
+    }
+  }
+  if (A.sign == B.sign) addMagnitude(small, rest)
+  else subtractMagnitude(small, rest)
+}
+
+function addMagnitude(small: u64, rest: u64): void {
+  const sum = A.significand + small
+  if (sum < small) {
+    A.low = (rest >> 1) | (rest & 1) | (sum << 63)
+    A.significand = (sum >> 1) | TOP
+    A.exponent++
+  } else {
+    A.low = rest
+    A.significand = sum
+  }
+}
+
+function subtractMagnitude(small: u64, rest: u64): void {
+  const difference = A.significand - small - (rest != 0 ? 1 : 0)
+  if (difference == 0 && rest == 0) setZero(zeroSign())
+  else normalize(difference, 0 - rest)
+}
+
+// Puts the first bit of high:low, which is not 0, into bit 63.
+function normalize(high: u64, low: u64): void {
+  if (high == 0) {
+    high = low
+    low = 0
+    A.exponent -= 64
+  }
+  const shift = clz(high)
+  if (shift != 0) {
+    high = (high << shift) | (low >> (64 - shift))
+    low <<= shift
+    A.exponent -= shift as i32
+  }
+  A.significand = high
+  A.low = low
+}
+
+// Multiplication, division, square root
+
+export function multiply(): void {
+  A.sign ^= B.sign
+  if (A.kind == FINITE && B.kind == FINITE) multiplyFinite()
+  else if (A.kind == INFINITE || B.kind == INFINITE) {
+    if (A.kind == ZERO || B.kind == ZERO) invalid()
+    else setInfinite(A.sign)
+  } else setZero(A.sign)
+}
+
+function multiplyFinite(): void {
+  const high = mulHigh(A.significand, B.significand)
+  const low = A.significand * B.significand
+  A.exponent += B.exponent
+  if ((high as i64) < 0) {
+    A.significand = high
+    A.low = low
+    A.exponent++
+  } else {
+    A.significand = (high << 1) | (low >> 63)
+    A.low = low << 1
+  }
+}
+
+export function divide(): void {
+  A.sign ^= B.sign
+  if (A.kind == FINITE && B.kind == FINITE) divideFinite()
+  else if (A.kind == B.kind) invalid()
+  else if (A.kind == INFINITE) setInfinite(A.sign)
+  else if (B.kind == ZERO) {
+    Status.flags |= ZE
+    setInfinite(A.sign)
+  } else setZero(A.sign)
+}
+
+function divideFinite(): void {
+  A.exponent -= B.exponent
+  if (A.significand < B.significand) {
+    divideWide(0, A.significand, B.significand)
+    A.exponent--
+  } else divideWide(A.significand << 63, A.significand >> 1, B.significand)
+  A.significand = load<u64>(L.QUOTIENT)
+  const rest = load<u64>(L.REMAINDER)
+  const complement = B.significand - rest
+  if (rest == 0) A.low = 0
+  else if (rest == complement) A.low = TOP
+  else A.low = rest > complement ? TOP | 1 : 1
+}
+
+export function squareRoot(): void {
+  if (A.kind == ZERO) return
+  if (A.sign != 0) invalid()
+  else if (A.kind == FINITE) rootFinite()
+}
+
+// The radicand is brought to 128 bits, n = high:nLow with an even exponent, and its root has 64. An estimate by f64 is right
+// to some 52 bits, one step of Newton's method makes that more than 64: then it is less than a unit off. Taken too
+// small on purpose, it is counted up.
+function rootFinite(): void {
+  const odd = (A.exponent & 1) != 0
+  const high = odd ? A.significand : A.significand >> 1
+  const nLow: u64 = odd ? 0 : A.significand << 63
+  A.exponent >>= 1
+  const estimate = Math.sqrt(high as f64) * 4294967296
+  let root: u64 = estimate >= TWO_64 ? 0xffffffffffffffff : (estimate as u64)
+  let low = root * root
+  // n - root^2 = error:rest
+  let error = (high - mulHigh(root, root) - (nLow < low ? 1 : 0)) as i64
+  let rest = nLow - low
+  const step = ((error as f64) * TWO_64 + (rest as f64)) / (2 * (root as f64))
+  root += ((Math.floor(step) as i64) - 1) as u64
+  low = root * root
+  error = (high - mulHigh(root, root) - (nLow < low ? 1 : 0)) as i64
+  rest = nLow - low
+  while (error > ((root >> 63) as i64) || (error == ((root >> 63) as i64) && rest > root << 1)) {
+    const gap = (root << 1) | 1
+    error -= ((root >> 63) as i64) + (rest < gap ? 1 : 0)
+    rest -= gap
+    root++
+  }
+  A.significand = root
+  // Above the middle, (root + 1/2)^2, is what is greater than root^2 + root; on it is no integer.
+  if (error == 0 && rest == 0) A.low = 0
+  else A.low = error > 0 || rest > root ? TOP | 1 : 1
+}
+
+// A * B + C, rounded once
+export function multiplyAdd(): void {
+  A.sign ^= B.sign
+  if (A.kind == FINITE && B.kind == FINITE) {
+    multiplyFinite()
+    if (C.kind == FINITE) addThird()
+    else if (C.kind == INFINITE) setInfinite(C.sign)
+    return
+  }
+  if (A.kind == INFINITE || B.kind == INFINITE) {
+    if (A.kind == ZERO || B.kind == ZERO || (C.kind == INFINITE && C.sign != A.sign)) invalid()
+    else setInfinite(A.sign)
+    return
+  }
+  // The product is 0.
+  setZero(A.sign)
+  B.sign = C.sign
+  B.exponent = C.exponent
+  B.significand = C.significand
+  B.kind = C.kind
+  add()
+}
+
+// The product in A has 128 bits, all of them of weight; C has 64.
+function addThird(): void {
+  let high = C.significand
+  let low: u64 = 0
+  const distance = A.exponent - C.exponent
+  if (distance >= 0) {
+    const product = A.significand
+    const productLow = A.low
+    A.significand = high
+    A.low = 0
+    shiftRight(distance)
+    high = A.significand
+    low = A.low
+    A.significand = product
+    A.low = productLow
+  } else {
+    shiftRight(-distance)
+    A.exponent = C.exponent
+  }
+  if (A.sign == C.sign) addWide(high, low)
+  else subtractWide(high, low)
+}
+
+function addWide(high: u64, low: u64): void {
+  A.low += low
+  const carry: u64 = A.low < low ? 1 : 0
+  const sum = A.significand + high + carry
+  const overflows = sum < high || (carry != 0 && sum == high)
+  A.significand = sum
+  if (!overflows) return
+  shiftRight(1)
+  A.significand |= TOP
+  A.exponent++
+}
+
+function subtractWide(high: u64, low: u64): void {
+  if (A.significand < high || (A.significand == high && A.low < low)) {
+    A.sign ^= 1
+    const significand = A.significand
+    const rest = A.low
+    A.significand = high
+    A.low = low
+    high = significand
+    low = rest
+  }
+  const difference = A.significand - high - (A.low < low ? 1 : 0)
+  const rest = A.low - low
+  if (difference == 0 && rest == 0) setZero(zeroSign())
+  else normalize(difference, rest)
+}
