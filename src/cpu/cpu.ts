@@ -84,6 +84,8 @@ export class Cpu {
     this.writeU32(L.PHYSICAL_BITS, options.physicalBits ?? 40)
     this.writeU32(L.LONG_SYSENTER, options.longModeSysenter ? 1 : 0)
     this.writeU32(L.GIGABYTE_PAGES, (options.gigabytePages ?? true) ? 1 : 0)
+    this.features = [...(options.features ?? FEATURES)]
+    this.writeU32(L.COMPACTED_STATE, this.features.includes('xsavec') ? 1 : 0)
     const runtime = new WebAssembly.Instance(runtimeModule(), { env: { memory: this.memory } })
     this.runtime = runtime.exports as unknown as Runtime
     const regions = new WebAssembly.Table({ element: 'anyfunc', initial: L.MAX_REGIONS })
@@ -93,7 +95,6 @@ export class Cpu {
     })
     this.#run = interpreter.exports.run as () => number
     this.runtime.initialize()
-    this.features = [...(options.features ?? FEATURES)]
     this.#decoder = new TraceDecoder(this.bytes, this.runtime, this.features)
     const { memory, bytes, features } = this
     this.#translator = options.translator?.({ memory, bytes, features, runtime: this.runtime, regions })
