@@ -64,7 +64,7 @@ export class TranslatorBuilder extends PathBuilder {
     if (kind === OperandKind.one) return this.k(1)
     if (kind === OperandKind.imm2) return this.i32(this.#instruction.imm2)
     if (kind === OperandKind.mem) {
-      if (use === 'a') return this.#ea()
+      if (use === 'a' || use === 'aw') return this.#ea()
       if (this.vectorSize > 0 && use !== 'w') return this.readVectorMemory(index, use)
       if (use === 'r') return this.read(this.#ea(), this.#bytes(index))
       if (use === 'rw') return this.#readToModify(index)
@@ -250,6 +250,10 @@ export class TranslatorBuilder extends PathBuilder {
     return this.state64(L.SEGMENTS + segment * L.SEGMENT_SIZE + L.SEG_BASE)
   }
 
+  segmentNumber(): Value {
+    return this.i32(this.#instruction.memSegment)
+  }
+
   accessFlags(): Value {
     return this.i32(this.#instruction.memSegment === Segment.ss ? 1 : 0)
   }
@@ -349,6 +353,10 @@ export class TranslatorBuilder extends PathBuilder {
     return this.ripAt(BigInt(this.#offset + this.#instruction.length))
   }
 
+  ownRip(): Value {
+    return this.ripAt(BigInt(this.#offset))
+  }
+
   branch(): void {
     this.#transfer = {}
   }
@@ -367,6 +375,14 @@ export class TranslatorBuilder extends PathBuilder {
   }
 
   // What the interpreter does
+
+  farOffset(): never {
+    throw new NotTranslatable(this.#entry.name)
+  }
+
+  branchTarget(): never {
+    throw new NotTranslatable(this.#entry.name)
+  }
 
   system(): never {
     throw new NotTranslatable(this.#entry.name)

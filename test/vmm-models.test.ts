@@ -126,7 +126,7 @@ for (const name of cpuModelNames()) {
         const what = `${encoding.name} (${encoding.features.join(', ')})`
         if (there) {
           assert.is(status, DecodeStatus.ok, what)
-          assert.ok(operationOf(instruction) >= 0, `${what} has a definition`)
+          assert.ok(operationOf(instruction, 'long') >= 0, `${what} has a definition`)
           present++
         } else assert.ok(status !== DecodeStatus.ok || instruction.encoding !== index, `${what} is absent`)
       }

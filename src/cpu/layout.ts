@@ -3,7 +3,7 @@
 //
 //   0x0000    null page guard, CPU state          addresses below 64 KB fit the u16 fields of an instruction record
 //   0x10000   soft TLB, one set per access context
-//   TARGETS   linear RIP -> record, direct-mapped
+//   TARGETS   linear address of code -> record, direct-mapped
 //   CODE_HASH host address of code + mode -> record
 //   RECORDS   decoded instructions
 //   PAGES     16 bytes for each page of guest RAM: EPT rights, code tracking
@@ -168,6 +168,15 @@ export const RANGES = 0x4a8
 export const RANGE_SIZE = 24
 export const RANGE_BYTES = 8
 export const RANGE_HOST = 16
+
+// Outside 64-bit mode the base of CS and 2^32 - 1, in it 0 and all ones: code lies at CODE_BASE + RIP, and
+// RIP = (linear address - CODE_BASE) & RIP_MASK.
+export const CODE_BASE = 0x628
+export const RIP_MASK = 0x630
+// An RIP below this one lies in a page that is within the limit of CS as a whole; behind it instructions run one by one, and
+// each is compared with the limit. In 64-bit mode 2^64 - 1.
+export const CODE_WHOLE = 0x638
+
 export const RECORD_NEXT = 0x640
 export const RECORD_END = 0x644
 export const RAM_START = 0x648
@@ -175,8 +184,6 @@ export const PAGES_START = 0x64c
 // Physical address of the exec page being decoded and its host page (filled by fetchPage).
 export const FETCH_HOST = 0x650
 export const RAM_END = 0x654
-// Linear address of the instruction to be decoded, when run() returns EXIT_DECODE.
-export const FETCH_LINEAR = 0x658
 
 // What divideUnsigned and divideSigned leave.
 export const QUOTIENT = 0x660
@@ -229,6 +236,9 @@ export const X87_IP = 0xa90
 export const X87_DP = 0xa98
 export const X87_CS = 0xaa0
 export const X87_DS = 0xaa4
+// How a store to memory goes on: whether there is anything to be stored, and its bytes from the eighth on.
+export const X87_STORES = 0xaa8
+export const X87_HIGH = 0xaac
 export const MXCSR = 0xb00
 // Exception flags that the running instruction has raised, in the order of MXCSR's; they are settled at its end.
 export const FLOAT_FLAGS = 0xb04
@@ -237,6 +247,9 @@ export const FLOAT_FLAGS = 0xb04
 export const FLOAT_FAST = 0xb08
 // MODE_FLOAT_CHECKED and MODE_AVX_CHECKED, as CR0, CR4 and XCR0 have them now.
 export const MODE_FLOAT = 0xb0c
+
+// Images of the floating-point state on their way to or from guest memory (FNSAVE, FXSAVE, XSAVE); 1 KB.
+export const STATE_IMAGE = 0x1400
 
 // What walks have found on the page-directory level: WALKS entries of 32 bytes, by bits 21-24 of the linear address:
 // u64 linear address >> 21 plus 1, u64 page table or large-page entry, u64 rights of the levels above, u32 large.
@@ -254,6 +267,8 @@ export const COUNT_TRANSLATED = 0xe08
 export const LAZY = 0xe10
 export const LAZY_FIRST = 0xe18
 export const LAZY_SECOND = 0xe20
+// The mode whose code each of the two target tables holds (supervisor, user).
+export const TARGET_MODES = 0xe28
 // Pages that translated code has just used, by base register and by page of constant addresses: a tag for reading, a tag for
 // writing, and the addend. They hold what the TLB holds.
 export const PAGE_SLOTS = 0x1000
@@ -282,10 +297,8 @@ export const MODE_AVX_CHECKED = 16
 export const EXIT_NONE = 0x100
 // The budget is used up.
 export const EXIT_BUDGET = 0x101
-// The instruction at FETCH_LINEAR must be decoded.
+// The code at FETCH_HOST must be decoded.
 export const EXIT_DECODE = 0x102
-// The vcpu is in a mode that this processor does not run.
-export const EXIT_UNSUPPORTED = 0x103
 
 // Soft TLB for data: TLB_ENTRIES entries of 32 bytes for each access context.
 export const TLB = 0x10000
@@ -314,7 +327,8 @@ export const CONTEXT_SUPERVISOR_SMAP = 2
 export const CONTEXT_USER_ALIGNED = 3
 export const CONTEXTS = 4
 
-// Linear RIP -> record: { rip i64, record u32, pad }; one table for user, one for supervisor code.
+// Linear address of code (CODE_BASE + RIP) -> record: { linear i64, record u32, pad }; one table for user, one for supervisor
+// code. Each holds code of one mode (TARGET_MODES); the base of CS makes no difference.
 export const TARGETS = 0x30000
 export const TARGET_ENTRIES = 4096
 export const TARGET_ENTRY_SIZE = 16

@@ -42,7 +42,7 @@ function split(encodings: readonly EncodingNotation[]): [EncodingNotation[], Enc
   const known = (encoding: EncodingNotation): boolean => {
     for (const modrm of [0x00, 0xc0]) {
       const bytes = assemble(encoding, [], 0, [modrm | reg(encoding, 0)], new Array<number>(8).fill(0))
-      if (decode(bytes) && operationOf(decoded) >= 0) return true
+      if (decode(bytes) && operationOf(decoded, 'long') >= 0) return true
     }
     return false
   }

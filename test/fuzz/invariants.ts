@@ -200,11 +200,11 @@ export class Invariants {
     if ([R.OP_STALE, R.OP_CROSS, R.OP_TOO_LONG].includes(op)) return undefined
     const page = host & ~(PAGE - 1)
     const status = this.#decoder.decode(this.#cpu.bytes, host, page + PAGE, this.#instruction)
-    const valid = status === DecodeStatus.ok && operationOf(this.#instruction) >= 0
+    const valid = status === DecodeStatus.ok && operationOf(this.#instruction, 'long') >= 0
     if (!valid) return op === R.OP_UNDEFINED || op === R.OP_GOTO ? undefined : 'is no instruction, but has a record'
     if (op === R.OP_ADDRESS) return undefined
     const length = (this.#word(record + 12) >>> 16) & 15
-    if (op === operationOf(this.#instruction) && length === this.#instruction.length) return undefined
+    if (op === operationOf(this.#instruction, 'long') && length === this.#instruction.length) return undefined
     return `has the record of another instruction (${op}, ${length} bytes)`
   }
 

@@ -126,7 +126,7 @@ export class VectorMachine {
     if (reason !== 0) {
       // Real mode is privilege level 0: there HLT is no exception.
       if (reason === EXIT_REASON_HLT && ended) return { exc: null, exit: undefined }
-      return { exc: null, exit: reason === L.EXIT_UNSUPPORTED && ended ? undefined : reason }
+      return { exc: null, exit: reason }
     }
     const vector = cpu.readU32(L.FAULT_VECTOR)
     const error = cpu.readU32(L.FAULT_HAS_ERROR) ? cpu.readU32(L.FAULT_ERROR) : undefined

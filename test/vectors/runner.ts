@@ -57,11 +57,6 @@ function environmentsOf({ mode, real }: Case): readonly Environment[] {
   return real ? ['compat16', 'legacy16', 'real'] : ['compat16', 'legacy16']
 }
 
-/** What this processor runs yet. */
-function modeSupported(environment: Environment): boolean {
-  return environment === 'long64'
-}
-
 const DECODERS: Record<Mode, Decoder> = {
   long64: new Decoder(64),
   prot32: new Decoder(32),
@@ -77,7 +72,7 @@ function skipReason(test: Case): string | undefined {
   const end = test.asm.startsWith('seq') ? code.length : 1
   for (let at = 0; at < end; at += instruction.length) {
     if (decoder.decode(code, at, code.length, instruction) !== DecodeStatus.ok) return undefined
-    if (operationOf(instruction) >= 0) continue
+    if (operationOf(instruction, test.mode === 'long64' ? 'long' : 'segmented') >= 0) continue
     // What has no definition raises #UD.
     if (test.exc?.vector === 6) return undefined
     return featuresOf(instruction.encoding).at(-1) ?? `no definition of ${nameOf(instruction.name)}`
@@ -105,10 +100,9 @@ export function runGroup(group: Group, { translator, environments, keep = 5 }: R
     const unknown = skipReason(test)
     for (const environment of environmentsOf(test)) {
       if (environments && !environments.includes(environment)) continue
-      const reason = modeSupported(environment) ? unknown : environment
-      if (reason !== undefined) {
+      if (unknown !== undefined) {
         count(result, environment, 'skipped')
-        result.reasons.set(reason, (result.reasons.get(reason) ?? 0) + 1)
+        result.reasons.set(unknown, (result.reasons.get(unknown) ?? 0) + 1)
         continue
       }
       const machine = machineOf(PLATFORMS[environment])

@@ -53,6 +53,7 @@ export class InterpreterBuilder extends VectorBuilder {
     this.size = operation.size as Size
     this.operandSizes = operation.sizes.map((size) => size || operation.size)
     this.addressSize = operation.addressSize
+    this.codeKind = operation.codeKind
     this.#address = undefined
     this.#modifyHost = undefined
     this.#writeCondition = undefined
@@ -102,7 +103,7 @@ export class InterpreterBuilder extends VectorBuilder {
     if (kind === OperandKind.imm || kind === OperandKind.one) return this.#immediate()
     if (kind === OperandKind.imm2) return this.#field16(REGISTER_FIELD[index] as number)
     if (kind === OperandKind.mem) {
-      if (use === 'a') return this.#ea()
+      if (use === 'a' || use === 'aw') return this.#ea()
       if (this.vectorSize > 0 && use !== 'w') return this.readVectorMemory(index, use)
       if (use === 'r') return this.read(this.#ea(), this.#operandBytes(index))
       if (use === 'rw') return this.#readToModify(index)
@@ -182,7 +183,8 @@ export class InterpreterBuilder extends VectorBuilder {
     const scale = this.load('i64', 1, this.record, R.R_SCALE)
     const displacement = this.load('i64', 8, this.record, R.R_DISPLACEMENT)
     let address = this.binary('add', this.binary('add', base, this.binary('shl', index, scale)), displacement)
-    if (this.#operation.entry.bitString && this.#operation.kinds[1] === OperandKind.gpr)
+    const isBitString = this.#operation.entry.bitString && this.codeKind !== 'segmented'
+    if (isBitString && this.#operation.kinds[1] === OperandKind.gpr)
       address = this.moveByBits(address, this.#readRegister(1))
     this.#address = this.let(address)
     if (this.mustBeAligned) this.#checkAlignment(this.#address)
@@ -262,6 +264,14 @@ export class InterpreterBuilder extends VectorBuilder {
 
   segmentBase(): Value {
     return this.load('i64', 8, this.#field16(R.R_BASE))
+  }
+
+  farOffset(): Value {
+    return this.load('i64', 8, this.record, R.R_IMMEDIATE)
+  }
+
+  segmentNumber(): Value {
+    return this.#field16(R.R_INDEX)
   }
 
   #access(access: Access | undefined): Value {
@@ -377,8 +387,27 @@ export class InterpreterBuilder extends VectorBuilder {
   nextRip(): Value {
     const position = this.#field16(R.R_POSITION)
     const length = this.binary('and', position, this.i32(15))
-    const offset = this.binary('add', this.binary('shr_u', position, this.i32(4)), length)
-    return this.binary('add', this.state64(L.RIP_PAGE), this.extendUnsigned(offset))
+    return this.#ripAt(this.binary('add', this.binary('shr_u', position, this.i32(4)), length))
+  }
+
+  ownRip(): Value {
+    return this.#ripAt(this.binary('shr_u', this.#field16(R.R_POSITION), this.i32(4)))
+  }
+
+  /** The RIP at an offset from the page. */
+  #ripAt(offset: Value): Value {
+    const linear = this.binary('add', this.state64(L.RIP_PAGE), this.extendUnsigned(offset))
+    return this.codeKind === 'segmented' ? this.binary('sub', linear, this.state64(L.CODE_BASE)) : linear
+  }
+
+  /** Linear address where a relative branch leads; where the base of CS is 0 or the branch stays in its page. */
+  #linearTarget(): Value {
+    return this.binary('add', this.state64(L.RIP_PAGE), this.load('i64', 8, this.record, R.R_IMMEDIATE))
+  }
+
+  branchTarget(): Value {
+    const rip = this.binary('sub', this.#linearTarget(), this.state64(L.CODE_BASE))
+    return this.binary('and', rip, this.i64(this.size === 16 ? 0xffff : 0xffff_ffff))
   }
 
   /** Charges the instructions up to here, `own` more for the branch itself; gives what is left. */
@@ -390,43 +419,59 @@ export class InterpreterBuilder extends VectorBuilder {
   }
 
   branch(): void {
-    this.branchCharged(this.charge(1))
+    this.#branchOn(this.charge(1))
+  }
+
+  branchIf(condition: Value): void {
+    const taken = this.let(condition)
+    const left = this.charge(1)
+    this.if(taken, () => this.#branchOn(left))
+    this.#ended = false
+  }
+
+  #branchOn(left: Value): void {
+    if (this.codeKind === 'segmented') this.#goToRip(this.let(this.branchTarget()), left)
+    else this.branchCharged(left)
   }
 
   /** Along the link when there is one and budget to go on. */
   branchCharged(left: Value): void {
-    const target = this.let(
-      this.binary('add', this.state64(L.RIP_PAGE), this.load('i64', 8, this.record, R.R_IMMEDIATE)),
-    )
     const link = this.load('i32', 4, this.record, R.R_LINK)
     const enough = this.compare('ge_s', left, this.i32(R.MAX_TRACE))
     this.if(this.select(enough, link, this.i32(0)), () => this.site.next(link))
+    const target = this.let(this.binary('and', this.#linearTarget(), this.state64(L.RIP_MASK)))
     this.if(
       this.load('i32', 1, this.record, R.R_LINKABLE),
       () => {
         this.setState32(L.LINK_FROM, this.record)
-        this.setState64(L.RIP, target)
-        this.site.leave()
+        this.#leaveFor(target)
       },
       () => this.goTo(target, left),
     )
     this.#ended = true
   }
 
-  branchIf(condition: Value): void {
-    const taken = this.let(condition)
-    const left = this.charge(1)
-    this.if(taken, () => this.branchCharged(left))
-    this.#ended = false
-  }
-
   jump(target: Value): void {
-    this.goTo(target, this.charge(1))
+    const left = this.charge(1)
+    if (this.codeKind === 'segmented') this.#goToRip(target, left)
+    else this.goTo(target, left)
   }
 
-  /** Finds the record of an address in the target table, without leaving the module. */
+  /** Goes to an RIP of segmented code; where the page is not whole within the limit of CS, instructions run one by one. */
+  #goToRip(rip: Value, left: Value): void {
+    const linear = this.let(
+      this.binary('and', this.binary('add', rip, this.state64(L.CODE_BASE)), this.i64(0xffff_ffff)),
+    )
+    this.if(
+      this.compare('lt_u', rip, this.state64(L.CODE_WHOLE)),
+      () => this.goTo(linear, left),
+      () => this.#leaveFor(linear),
+    )
+    this.#ended = true
+  }
+
+  /** Finds the record of a linear address in the target table, without leaving the module. */
   goTo(target: Value, left: Value): void {
-    this.setState64(L.RIP, target)
     const low = this.binary('xor', this.wrap(target), this.wrap(this.binary('shr_u', target, this.i64(12))))
     const offset = this.binary('shl', this.binary('and', low, this.i32(L.TARGET_ENTRIES - 1)), this.i32(4))
     const entry = this.let(this.binary('add', this.state32(L.TARGET_BASE), offset))
@@ -436,6 +481,13 @@ export class InterpreterBuilder extends VectorBuilder {
       this.setState64(L.RIP_PAGE, this.binary('and', target, this.i64(-4096)))
       this.site.next(this.load('i32', 4, entry, L.TARGET_RECORD))
     })
+    this.#leaveFor(target)
+  }
+
+  /** Back to the dispatcher, with the RIP of a linear address. */
+  #leaveFor(linear: Value): void {
+    const rip = this.binary('sub', linear, this.state64(L.CODE_BASE))
+    this.setState64(L.RIP, this.binary('and', rip, this.state64(L.RIP_MASK)))
     this.site.leave()
     this.#ended = true
   }

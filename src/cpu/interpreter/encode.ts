@@ -1,6 +1,8 @@
 /** Writes decoded instructions as records. */
 import { type Instruction, NO_REGISTER, OperandKind, RIP_BASE, Segment } from '../decoder/instruction.ts'
 import { indexOf } from '../decoder/opcodes.ts'
+import { isWritten, type Use } from '../isa/table.ts'
+import type { CodeKind } from '../isa/vocabulary.ts'
 import * as L from '../layout.ts'
 import { floatKind } from './float-kind.ts'
 import * as R from './record.ts'
@@ -14,6 +16,12 @@ export interface RecordViews {
   readonly u8: Uint8Array
   readonly u16: Uint16Array
   readonly u32: Uint32Array
+}
+
+/** What the instruction table says of an instruction's operands. */
+export interface OperandTraits {
+  readonly uses: readonly Use[]
+  readonly bitString: boolean
 }
 
 /** Where the record lies in the trace and in its page. */
@@ -37,6 +45,7 @@ function operandField(i: Instruction, operand: number): number {
     case OperandKind.gpr:
       return registerAddress(register)
     case OperandKind.imm2:
+    case OperandKind.far:
       return i.imm2
     case OperandKind.xmm:
       return L.YMM + register * L.YMM_SIZE
@@ -64,16 +73,16 @@ export class RecordWriter {
   readonly #u8: Uint8Array
   readonly #u16: Uint16Array
   readonly #u32: Uint32Array
-  /** Register numbers of operands used as plain numbers must not become addresses; by name index. */
-  readonly #plainNumbers: (operand: number, name: number) => boolean
+  readonly #traits: (name: number) => OperandTraits
+  codeKind: CodeKind = 'long'
   /** Instructions of x87, MMX, SSE and AVX are checked before they run. */
   checkFloat = false
 
-  constructor(views: RecordViews, plainNumbers: (operand: number, name: number) => boolean) {
+  constructor(views: RecordViews, traits: (name: number) => OperandTraits) {
     this.#u8 = views.u8
     this.#u16 = views.u16
     this.#u32 = views.u32
-    this.#plainNumbers = plainNumbers
+    this.#traits = traits
   }
 
   /** A record that is not an instruction. */
@@ -106,11 +115,8 @@ export class RecordWriter {
     let record = at
     if (this.checkFloat) record = this.#floatCheck(record, i, place)
     const memory = this.#memoryOperand(i)
-    const separate = memory && needsAddressRecord(i)
-    if (separate) {
-      this.#addressRecord(record, i, place)
-      record += R.RECORD_SIZE
-    }
+    const separate = memory && this.#addressBefore(record, i, place)
+    if (separate) record += R.RECORD_SIZE
     this.#header(record, op, place, i.length)
     const u16 = this.#u16
     for (let operand = 0; operand < 2; operand++) this.#operand(record, i, operand)
@@ -118,7 +124,7 @@ export class RecordWriter {
     else if (memory) this.#plainAddress(record, i, place)
     else {
       u16[(record + R.R_BASE) >> 1] = segmentBaseAddress(i.memSegment)
-      u16[(record + R.R_INDEX) >> 1] = L.ZERO
+      u16[(record + R.R_INDEX) >> 1] = i.memSegment
       this.#u8[record + R.R_SCALE] = 0
     }
     const stack = memory && i.memSegment === Segment.ss ? R.FLAG_STACK : 0
@@ -147,8 +153,14 @@ export class RecordWriter {
     return false
   }
 
+  #usesOf(name: number): readonly Use[] {
+    return this.#traits(name).uses
+  }
+
   #operand(record: number, i: Instruction, operand: number): void {
-    const field = this.#plainNumbers(operand, i.name) ? (i.opReg[operand] as number) : operandField(i, operand)
+    // Registers used as plain numbers must not become addresses.
+    const isPlain = this.#usesOf(i.name)[operand] === 'n' && i.opKind[operand] !== OperandKind.far
+    const field = isPlain ? (i.opReg[operand] as number) : operandField(i, operand)
     this.#u16[(record + R.R_OPERAND0 + operand * 2) >> 1] = operand < i.operandCount ? field : 0
   }
 
@@ -203,7 +215,32 @@ export class RecordWriter {
       }
     }
     const { lo, hi } = displacement(i, place)
-    this.#address(record, base, index, scale, lo, hi)
+    // A 32-bit address without registers has no sign.
+    const isAbsolute = this.codeKind !== 'long' && i.memBase === NO_REGISTER && i.memIndex === NO_REGISTER
+    this.#address(record, base, index, scale, lo, isAbsolute ? 0 : hi)
+  }
+
+  /** Writes the record that computes the address, if the instruction's own can not; else gives false. */
+  #addressBefore(record: number, i: Instruction, place: Place): boolean {
+    const operand = i.opKind.indexOf(OperandKind.mem)
+    const use = this.#usesOf(i.name)[operand]
+    if (i.name !== NAME_LEA && use !== '-' && isChecked(i, this.codeKind))
+      this.#segmentRecord(record, i, place, operand)
+    else if (needsAddressRecord(i, this.codeKind)) this.#addressRecord(record, i, place)
+    else return false
+    return true
+  }
+
+  #segmentRecord(record: number, i: Instruction, place: Place, operand: number): void {
+    this.#addressRecord(record, i, place)
+    const u16 = this.#u16
+    u16[(record + R.R_OP) >> 1] = R.OP_SEGMENT
+    u16[(record + R.R_OPERAND0) >> 1] = i.memSegment
+    u16[(record + R.R_OPERAND1) >> 1] = extentOf(i, operand)
+    const isBitString = this.#traits(i.name).bitString && i.opKind[1] === OperandKind.gpr
+    const flags = (isWritten(this.#usesOf(i.name)[operand]) ? R.SEGMENT_WRITE : 0) | (isBitString ? R.SEGMENT_BITS : 0)
+    u16[(record + R.R_SEGMENT_FLAGS) >> 1] = flags
+    u16[(record + R.R_BITS) >> 1] = isBitString ? operandField(i, 1) : 0
   }
 
   #addressRecord(record: number, i: Instruction, place: Place): void {
@@ -211,17 +248,55 @@ export class RecordWriter {
     const index = i.memIndex === NO_REGISTER ? L.ZERO : L.GPR + i.memIndex * 8
     const { lo, hi } = displacement(i, place)
     this.#address(record, baseAddress(i), index, i.memScale, lo, hi)
-    this.#u16[(record + R.R_OPERAND0) >> 1] = i.name === NAME_LEA ? L.ZERO : segmentBaseAddress(i.memSegment)
-    this.#u32[(record + R.R_IMMEDIATE) >> 2] = 0xffffffff
+    const base = i.name === NAME_LEA || this.codeKind !== 'long' ? L.ZERO : segmentBaseAddress(i.memSegment)
+    this.#u16[(record + R.R_OPERAND0) >> 1] = base
+    this.#u32[(record + R.R_IMMEDIATE) >> 2] = i.addressSize === 16 ? 0xffff : 0xffffffff
     this.#u32[(record + R.R_IMMEDIATE + 4) >> 2] = i.addressSize === 64 ? 0xffffffff : 0
   }
 }
 
-/** 32-bit addresses wrap, and a segment base may find no free place in base + index * scale. */
-function needsAddressRecord(i: Instruction): boolean {
+/** Bytes below which a displacement hardly ever takes an address beyond 4 GB or below 0. */
+const SMALL = 0x10000
+
+/** Whether the operand has to be compared with the limit of its segment. */
+function isChecked({ memSegment }: Instruction, code: CodeKind): boolean {
+  if (code === 'segmented') return true
+  return code === 'flat' && (memSegment === Segment.cs || memSegment === Segment.fs || memSegment === Segment.gs)
+}
+
+/** Narrow addresses wrap, and a segment base may find no free place in base + index * scale. */
+function needsAddressRecord(i: Instruction, code: CodeKind): boolean {
+  if (code !== 'long') return mayWrap(i)
   if (i.addressSize !== 64) return true
   if (i.name === NAME_LEA || segmentBaseAddress(i.memSegment) === L.ZERO) return false
   return i.memBase !== NO_REGISTER && i.memIndex !== NO_REGISTER
+}
+
+/**
+ * Whether the sum of a 32-bit address may be another one than the sum modulo 2^32, oftener than hardly ever: an operand that is not
+ * found there wraps around (runtime/access.ts), a result of LEA is cut.
+ */
+function mayWrap(i: Instruction): boolean {
+  if (i.addressSize === 16) return true
+  if (i.name === NAME_LEA) return false
+  if (i.memIndex !== NO_REGISTER) return true
+  return i.memBase !== NO_REGISTER && Math.abs(i.dispLo) >= SMALL
+}
+
+const TABLES = new Set(['lgdt', 'lidt', 'sgdt', 'sidt'].map(indexOf))
+const ENVIRONMENTS = new Set(['fldenv', 'fnstenv'].map(indexOf))
+const STATES = new Set(['fnsave', 'frstor'].map(indexOf))
+const IMAGES = new Set(['fxsave', 'fxrstor'].map(indexOf))
+
+/** Bytes of a memory operand, also where the operand has no width of its own. */
+function extentOf(i: Instruction, operand: number): number {
+  const bits = i.opSize[operand] as number
+  if (bits !== 0) return bits / 8
+  if (TABLES.has(i.name)) return 6
+  const wide = i.operandSize !== 16
+  if (ENVIRONMENTS.has(i.name)) return wide ? 28 : 14
+  if (STATES.has(i.name)) return wide ? 108 : 94
+  return IMAGES.has(i.name) ? 512 : 1
 }
 
 function baseAddress(i: Instruction): number {

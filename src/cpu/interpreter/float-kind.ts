@@ -16,6 +16,8 @@ export function floatKind(i: Instruction): number {
   if (SSE_NAMES.has(i.name)) return R.FLOAT_SSE
   if (AVX_NAMES.has(i.name)) return R.FLOAT_AVX
   const kinds = i.opKind.subarray(0, i.operandCount)
-  if (kinds.includes(OperandKind.xmm)) return isVex(nameOf(i.name)) ? R.FLOAT_AVX : R.FLOAT_SSE
+  const vex = isVex(nameOf(i.name))
+  if (kinds.includes(OperandKind.xmm)) return vex ? R.FLOAT_AVX : R.FLOAT_SSE
+  if (vex) return R.FLOAT_VEX
   return kinds.includes(OperandKind.mmx) || features.includes('mmx') ? R.FLOAT_MMX : R.FLOAT_NONE
 }

@@ -54,14 +54,12 @@ const SPECIAL: Record<number, (x: InterpreterBuilder) => void> = {
   },
   [R.OP_GOTO]: (x) => x.branchCharged(x.charge(0)),
   [R.OP_ADDRESS]: (x) => {
-    const field = (offset: number) => x.load('i32', 2, x.record, offset)
-    const base = x.load('i64', 8, field(R.R_BASE))
-    const index = x.binary('shl', x.load('i64', 8, field(R.R_INDEX)), x.load('i64', 1, x.record, R.R_SCALE))
-    const sum = x.binary('add', x.binary('add', base, index), x.load('i64', 8, x.record, R.R_DISPLACEMENT))
-    const offset = x.binary('and', sum, x.load('i64', 8, x.record, R.R_IMMEDIATE))
-    x.setState64(L.EA, x.binary('add', offset, x.load('i64', 8, field(R.R_OPERAND0))))
+    const offset = x.binary('and', addressSum(x), x.load('i64', 8, x.record, R.R_IMMEDIATE))
+    const base = x.load('i64', 8, x.load('i32', 2, x.record, R.R_OPERAND0))
+    x.setState64(L.EA, x.binary('add', offset, base))
     x.nextRecord()
   },
+  [R.OP_SEGMENT]: checkSegment,
   [R.OP_CROSS]: (x) => {
     x.if(x.call('crossPage', 'i32', x.record), () => x.site.leave())
     x.nextRecord()
@@ -75,6 +73,41 @@ const SPECIAL: Record<number, (x: InterpreterBuilder) => void> = {
   [R.OP_RESUME]: (x) => x.site.next(x.load('i32', 4, x.record, R.R_LINK)),
   [R.OP_UNDEFINED]: (x) => x.raise(6),
   [R.OP_TOO_LONG]: (x) => x.raise(13, 0),
+}
+
+/** Base + index * scale + displacement of a record. */
+function addressSum(x: InterpreterBuilder): Value {
+  const field = (offset: number) => x.load('i32', 2, x.record, offset)
+  const base = x.load('i64', 8, field(R.R_BASE))
+  const index = x.binary('shl', x.load('i64', 8, field(R.R_INDEX)), x.load('i64', 1, x.record, R.R_SCALE))
+  return x.binary('add', x.binary('add', base, index), x.load('i64', 8, x.record, R.R_DISPLACEMENT))
+}
+
+/** The linear address of the next instruction's operand, if its segment allows the access. */
+function checkSegment(x: InterpreterBuilder): void {
+  const field = (offset: number) => x.load('i32', 2, x.record, offset)
+  const flags = field(R.R_SEGMENT_FLAGS)
+  const bytes = field(R.R_OPERAND1)
+  const offset = x.variable('i64')
+  x.assign(offset, addressSum(x))
+  x.if(x.binary('and', flags, x.i32(R.SEGMENT_BITS)), () => {
+    x.assign(offset, x.binary('add', offset, bitDistance(x, x.load('i64', 8, field(R.R_BITS)), bytes)))
+  })
+  const cut = x.binary('and', offset, x.load('i64', 4, x.record, R.R_IMMEDIATE))
+  const write = x.binary('and', flags, x.i32(R.SEGMENT_WRITE))
+  x.setState64(L.EA, x.call('segmentCheck', 'i64', field(R.R_OPERAND0), cut, bytes, write))
+  x.leaveOnFault()
+  x.nextRecord()
+}
+
+/** Bytes by which a bit offset, a signed number as wide as the operand, moves a bit string's operand. */
+function bitDistance(x: InterpreterBuilder, register: Value, bytes: Value): Value {
+  const size = x.let(x.binary('shl', x.extendUnsigned(bytes), x.i64(3)))
+  const unused = x.let(x.binary('sub', x.i64(64), size))
+  const signed = x.binary('shr_s', x.binary('shl', register, unused), unused)
+  const log2 = x.let(x.unary('ctz', size))
+  const operands = x.binary('shr_s', signed, log2)
+  return x.binary('shl', operands, x.binary('sub', log2, x.i64(3)))
 }
 
 /** Adds to a counter in memory. */

@@ -9,7 +9,7 @@ const HOT: readonly RegExp[] = [
   /^(add|and|or|xor|sub)\.8\.(r\.r|r\.i|r\.m)$/,
   /^test\.(8|32|64)\.(r\.r|r\.i|m\.i)$/,
   /^lea\.(32|64)\./,
-  /^j[a-z]+\.(rel\.)?64\./,
+  /^j[a-z]+\.(rel\.)?near\./,
   /^(jmp|call)\.(rel|ind)\.64\./,
   /^ret\.64$/,
   /^(push|pop)\.64\.r$/,

@@ -7,6 +7,7 @@
 import { type Instruction, OperandKind } from '../decoder/instruction.ts'
 import { forEachForm, indexOf, NAMES, nameOf } from '../decoder/opcodes.ts'
 import { type Entry, entryOf } from '../isa/index.ts'
+import type { CodeKind } from '../isa/vocabulary.ts'
 import { hotness } from './hot.ts'
 import { SPECIAL_OPS } from './record.ts'
 
@@ -17,6 +18,8 @@ export interface Operation {
   readonly kinds: readonly OperandKind[]
   readonly sizes: readonly number[]
   readonly addressSize: 16 | 32 | 64
+  /** Only told apart where the definition asks for it. */
+  readonly codeKind: CodeKind
   readonly name: string
 }
 
@@ -31,10 +34,11 @@ const SHAPE_LETTER: Partial<Record<OperandKind, string>> = {
   [OperandKind.creg]: 'c',
   [OperandKind.dreg]: 'd',
   [OperandKind.st]: 't',
+  [OperandKind.far]: 'f',
   [OperandKind.mmx]: 'q',
   [OperandKind.xmm]: 'x',
 }
-const LETTERS = ' rmijscdtqx'
+const LETTERS = ' rmijscdtqxf'
 
 /** Small codes for the key; kinds that share a code behave alike. */
 const KIND_CODE = new Uint8Array(16)
@@ -42,34 +46,38 @@ for (const [kind, letter] of Object.entries(SHAPE_LETTER)) KIND_CODE[Number(kind
 const SIZE_CODE = new Uint8Array(257)
 for (const [code, size] of [8, 16, 32, 64, 128, 256, 80].entries()) SIZE_CODE[size] = code
 
-/** What a stack operation or near branch can be in 64-bit mode: 64 bits, or 16 where a 66h prefix applies. */
-const STACK_NAMES = new Set([
-  'push',
-  'pop',
-  'push.sreg',
-  'pop.sreg',
-  'pushf',
-  'popf',
-  'enter',
-  'leave',
-  'call.rel',
-  'call.ind',
-  'ret',
-  'jmp.rel',
-  'jmp.ind',
-])
-
-function inLongMode(name: string, size: number): boolean {
-  return size !== 32 || !STACK_NAMES.has(name)
+/** Kinds of code in which a form occurs whose definition asks for the kind. */
+function kindsOfCode({ modal }: Entry, size: number): readonly CodeKind[] {
+  if (modal === undefined) return ['long']
+  if (modal === 'address') return ['long', 'flat', 'segmented']
+  if (size === 64) return ['long']
+  if (size === 32) return ['flat', 'segmented']
+  // In flat code a branch with operands of 16 bits is a rare thing, and cuts EIP.
+  return modal === 'stack' ? ['long', 'flat', 'segmented'] : ['segmented']
 }
 
-/** The forms of one name, told apart: 4 bits for each of four kinds, 3 for the operand size and those of two operands, 2 for the address. */
+/** The kind as far as the operation's definition tells it from others: direct branches are the same in 64-bit and in flat code. */
+function handlerKind({ modal }: Entry, kind: CodeKind): CodeKind {
+  return modal === 'branch' && kind === 'flat' ? 'long' : kind
+}
+
+/** Address sizes as far as the definition depends on them. */
+function addressSizes({ addressSized, modal }: Entry, kind: CodeKind): readonly (16 | 32 | 64)[] {
+  if (!addressSized) return [64]
+  if (modal === undefined) return [16, 32, 64]
+  return kind === 'long' ? [32, 64] : [16, 32]
+}
+
+const KINDS: readonly CodeKind[] = ['long', 'flat', 'segmented']
+
+/** The forms of one name, told apart: 4 bits for each of four kinds, 3 for the operand size and those of two operands, 2 each for address and code. */
 function keyOf(
   kinds: ArrayLike<number>,
   count: number,
   sizes: ArrayLike<number>,
   size: number,
   address: number,
+  code: number,
 ): number {
   let key = SIZE_CODE[address] as number
   for (let operand = 0; operand < count; operand++) {
@@ -77,38 +85,40 @@ function keyOf(
   }
   const size0 = count > 0 ? (SIZE_CODE[sizes[0] as number] as number) : 0
   const size1 = count > 1 ? (SIZE_CODE[sizes[1] as number] as number) : 0
-  return key | (size0 << 18) | (size1 << 21) | ((SIZE_CODE[size] as number) << 24)
+  return key | (size0 << 18) | (size1 << 21) | ((SIZE_CODE[size] as number) << 24) | (code << 27)
 }
 
-function operationName(
-  entry: Entry,
-  size: number,
-  kinds: readonly number[],
-  sizes: readonly number[],
-  address: number,
-): string {
+function operationName({ entry, size, kinds, sizes, addressSize, codeKind }: Omit<Operation, 'name'>): string {
   const shape = kinds.map((kind, i) => {
-    const letter = SHAPE_LETTER[kind as OperandKind] ?? '?'
+    const letter = SHAPE_LETTER[kind] ?? '?'
     // Immediates and branch distances are kept extended to the operand size, so their width in the encoding makes no difference.
     return letter !== 'i' && letter !== 'j' && sizes[i] && sizes[i] !== size ? `${letter}${sizes[i]}` : letter
   })
-  return [entry.name, size, ...shape, ...(entry.addressSized && address !== 64 ? [`a${address}`] : [])].join('.')
+  const isNear = entry.modal === 'branch' && codeKind === 'long'
+  const address = entry.addressSized && addressSize !== 64 ? [`a${addressSize}`] : []
+  return [entry.name, isNear ? 'near' : size, ...shape, ...address, ...(codeKind === 'long' ? [] : [codeKind])].join(
+    '.',
+  )
 }
 
 function enumerate(): { list: Operation[]; byKey: Map<number, number>[] } {
   const found = new Map<string, { operation: Operation; keys: number[] }>()
+  const add = (form: Omit<Operation, 'name'>): void => {
+    const { entry, size, kinds, sizes, addressSize, codeKind } = form
+    const handler = { ...form, codeKind: handlerKind(entry, codeKind) }
+    const name = operationName(handler)
+    const code = entry.modal ? KINDS.indexOf(codeKind) : 0
+    const key = keyOf(kinds, kinds.length, sizes, size, addressSize, code)
+    const known = found.get(name)
+    if (known) known.keys.push(key)
+    else found.set(name, { operation: { ...handler, name }, keys: [key] })
+  }
   forEachForm((name, size, kinds, sizes) => {
     const entry = entryOf(name)
-    if (!entry || !inLongMode(name, size)) return
-    if (kinds.some((kind) => SHAPE_LETTER[kind] === undefined)) return
-    for (const addressSize of entry.addressSized ? ([32, 64] as const) : ([64] as const)) {
-      const text = operationName(entry, size, kinds, sizes, addressSize)
-      const key = keyOf(kinds, kinds.length, sizes, size, addressSize)
-      const known = found.get(text)
-      if (known) known.keys.push(key)
-      else {
-        const operation = { entry, size, kinds: [...kinds], sizes: [...sizes], addressSize, name: text }
-        found.set(text, { operation, keys: [key] })
+    if (!entry || kinds.some((kind) => SHAPE_LETTER[kind] === undefined)) return
+    for (const codeKind of kindsOfCode(entry, size)) {
+      for (const addressSize of addressSizes(entry, codeKind)) {
+        add({ entry, size, kinds: [...kinds], sizes: [...sizes], addressSize, codeKind })
       }
     }
   })
@@ -125,13 +135,27 @@ const { list, byKey } = enumerate()
 /** All handlers; the op number is the index plus SPECIAL_OPS. */
 export const OPERATIONS: readonly Operation[] = list
 
-/** Whether the name's handlers depend on the address size, by name index. */
-const addressSized: boolean[] = []
+/** What the name's handlers depend on, by name index. */
+const traits: { readonly addressSized: boolean; readonly modal: Entry['modal'] }[] = []
 
-/** The op number for a decoded instruction, or -1 when no definition serves it. */
-export function operationOf(i: Instruction): number {
+/** The op number for a decoded instruction in code of a kind, or -1 when no definition serves it. */
+export function operationOf(i: Instruction, code: CodeKind): number {
   const name = i.name
-  const sized = (addressSized[name] ??= entryOf(nameOf(name))?.addressSized ?? false)
-  const key = keyOf(i.opKind, i.operandCount, i.opSize, i.operandSize, sized ? i.addressSize : 64)
+  const entry = (traits[name] ??= entryOf(nameOf(name)) ?? { addressSized: false, modal: undefined })
+  const address = entry.addressSized ? i.addressSize : 64
+  const key = keyOf(
+    i.opKind,
+    i.operandCount,
+    i.opSize,
+    i.operandSize,
+    address,
+    codeOf(entry.modal, code, i.operandSize),
+  )
   return byKey[name]?.get(key) ?? -1
+}
+
+function codeOf(modal: Entry['modal'], code: CodeKind, size: number): number {
+  if (modal === undefined || code === 'long') return 0
+  const cutsRip = size === 16 && (modal === 'branch' || modal === 'call')
+  return code === 'segmented' || cutsRip ? 2 : 1
 }

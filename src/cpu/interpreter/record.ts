@@ -57,7 +57,16 @@ export const OP_REGION = 6
 export const OP_RESUME = 7
 /** Looks whether x87, MMX, SSE or AVX (FLOAT_ in operand 0) may be used now. */
 export const OP_CHECK_FLOAT = 8
-export const SPECIAL_OPS = 9
+/** The linear address of an operand that is compared with its segment's limit: segment in operand 0, bytes in operand 1,
+ * mask of the address size at R_IMMEDIATE, SEGMENT_ flags behind it. */
+export const OP_SEGMENT = 9
+export const SPECIAL_OPS = 10
+
+export const SEGMENT_WRITE = 1
+/** A bit string (BT and kin): the register at R_BITS moves the operand by so many times its size. */
+export const SEGMENT_BITS = 2
+export const R_SEGMENT_FLAGS = 20
+export const R_BITS = 22
 
 export const FLOAT_NONE = 0
 export const FLOAT_X87 = 1
@@ -66,6 +75,8 @@ export const FLOAT_WAIT = 2
 export const FLOAT_MMX = 3
 export const FLOAT_SSE = 4
 export const FLOAT_AVX = 5
+/** VEX without vectors (BMI): not in real and virtual-8086 mode. */
+export const FLOAT_VEX = 6
 
 /** The header before a trace's first record, see runtime/code.ts: distances from that record. */
 export const HEADER_COPY = -12

@@ -4,14 +4,15 @@
  * after MAX_TRACE instructions. An instruction that lies across a page boundary is a trace of its own, whose first record
  * checks that the second page is still the one it was decoded from.
  */
-import { Decoder } from '../decoder/decoder.ts'
 import type { Feature } from '../decoder/features.ts'
 import { DecodeStatus, Instruction, OperandKind } from '../decoder/instruction.ts'
 import { nameOf } from '../decoder/opcodes.ts'
+import { Decoders } from '../decoders.ts'
 import { entryOf } from '../isa/index.ts'
+import type { CodeKind } from '../isa/vocabulary.ts'
 import * as L from '../layout.ts'
 import type { Runtime } from '../modules.ts'
-import { type Place, RecordWriter } from './encode.ts'
+import { type OperandTraits, type Place, RecordWriter } from './encode.ts'
 import { operationOf } from './operations.ts'
 import * as R from './record.ts'
 
@@ -19,18 +20,14 @@ const PAGE = 4096
 const MAX_LENGTH = 15
 
 /** What the instruction table says of a name, by name index. */
-interface Traits {
-  ends: boolean
-  plainNumbers: readonly boolean[]
+interface Traits extends OperandTraits {
+  readonly ends: boolean
 }
 
-const traitsByName: (Traits | undefined)[] = []
+const traitsByName: Traits[] = []
 
 function traitsOf(name: number): Traits {
-  return (traitsByName[name] ??= {
-    ends: entryOf(nameOf(name))?.ends ?? true,
-    plainNumbers: (entryOf(nameOf(name))?.uses ?? []).map((use) => use === 'n'),
-  })
+  return (traitsByName[name] ??= entryOf(nameOf(name)) ?? { ends: true, uses: [], bitString: false })
 }
 
 export class TraceDecoder {
@@ -38,20 +35,20 @@ export class TraceDecoder {
   readonly #u32: Uint32Array
   readonly #runtime: Runtime
   readonly #writer: RecordWriter
-  readonly #decoder: Decoder
+  readonly #decoders: Decoders
   readonly #instruction = new Instruction()
   readonly #place: Place = { count: 0, offset: 0, page: 0 }
+  #code: CodeKind = 'long'
   /** The bytes of an instruction that crosses a page. */
   readonly #buffer = new Uint8Array(16)
 
   constructor(bytes: Uint8Array, runtime: Runtime, features: readonly Feature[]) {
     this.#bytes = bytes
-    this.#decoder = new Decoder(64, features)
+    this.#decoders = new Decoders(features)
     this.#u32 = new Uint32Array(bytes.buffer)
     this.#runtime = runtime
     const u16 = new Uint16Array(bytes.buffer)
-    const plain = (operand: number, name: number) => traitsOf(name).plainNumbers[operand] ?? false
-    this.#writer = new RecordWriter({ u8: bytes, u16, u32: this.#u32 }, plain)
+    this.#writer = new RecordWriter({ u8: bytes, u16, u32: this.#u32 }, traitsOf)
   }
 
   /** Decodes the trace at L.FETCH_HOST, which run() has left with EXIT_DECODE, and enters it into the code cache. */
@@ -60,14 +57,20 @@ export class TraceDecoder {
     const step = ((this.#u32[L.STEPPING >> 2] as number) & L.STEP_ONE) !== 0
     const trace = this.#runtime.allocateTrace(step ? 5 : 3 * R.MAX_TRACE + 2)
     const limit = step ? 1 : R.MAX_TRACE
+    this.#code = codeKindOf(this.#u32[L.MODE >> 2] as number)
+    this.#writer.codeKind = this.#code
     this.#writer.checkFloat = (this.#u32[L.MODE_FLOAT >> 2] as number) !== 0
     const offset = host & (PAGE - 1)
-    const status = this.#decoder.decode(this.#bytes, host, host - offset + PAGE, this.#instruction)
+    const status = this.#decode(this.#bytes, host, host - offset + PAGE)
     const end =
       status === DecodeStatus.truncated
         ? this.#crossing(trace, host)
         : this.#straight(trace, host - offset, offset, limit)
     if (end !== 0) this.#runtime.enterTrace(trace, end)
+  }
+
+  #decode(code: Uint8Array, at: number, end: number): DecodeStatus {
+    return this.#decoders.of(this.#u32[L.MODE >> 2] as number).decode(code, at, end, this.#instruction)
   }
 
   /** Writes records from the offset on; gives the end of the records. */
@@ -79,10 +82,10 @@ export class TraceDecoder {
     place.page = page
     let at = trace
     for (let done = 0; done < limit; done++) {
-      const status = this.#decoder.decode(this.#bytes, page + place.offset, page + PAGE, i)
+      const status = this.#decode(this.#bytes, page + place.offset, page + PAGE)
       if (status === DecodeStatus.truncated) break
       if (status !== DecodeStatus.ok) return this.#invalid(at, status, 1, page)
-      const op = operationOf(i)
+      const op = operationOf(i, this.#code)
       if (op < 0) return this.#invalid(at, DecodeStatus.invalid, i.length, page)
       at = this.#writer.instruction(at, op, i, place)
       this.#runtime.markCode(page + place.offset, i.length)
@@ -98,6 +101,8 @@ export class TraceDecoder {
   #goto(at: number): number {
     this.#writer.special(at, R.OP_GOTO, { ...this.#place, offset: Math.min(this.#place.offset, PAGE - 1) })
     this.#writer.target(at, this.#place.offset, 0, this.#place.page)
+    // In segmented code the dispatcher looks whether the next page lies within the limit.
+    if (this.#code === 'segmented') this.#bytes[at + R.R_LINKABLE] = 1
     return at + R.RECORD_SIZE
   }
 
@@ -118,13 +123,13 @@ export class TraceDecoder {
     this.#buffer.set(this.#bytes.subarray(host, host + first), 0)
     this.#buffer.set(this.#bytes.subarray(second, second + this.#buffer.length - first), first)
     const i = this.#instruction
-    const status = this.#decoder.decode(this.#buffer, 0, this.#buffer.length, i)
+    const status = this.#decode(this.#buffer, 0, this.#buffer.length)
     this.#place.count = 0
     this.#place.offset = offset
     this.#place.page = host - offset
     this.#writer.cross(trace, this.#place, second)
     let at = trace + R.RECORD_SIZE
-    const op = status === DecodeStatus.ok ? operationOf(i) : -1
+    const op = status === DecodeStatus.ok ? operationOf(i, this.#code) : -1
     const length = status === DecodeStatus.ok ? i.length : MAX_LENGTH
     this.#runtime.markCode(host, first)
     this.#runtime.markCode(second, length - first)
@@ -140,6 +145,12 @@ export class TraceDecoder {
     this.#place.count = isBranch(i) ? 0 : 1
     return this.#goto(at)
   }
+}
+
+/** Of a code mode (L.MODE). */
+export function codeKindOf(mode: number): CodeKind {
+  if (mode === L.MODE_64) return 'long'
+  return mode === L.MODE_32 ? 'flat' : 'segmented'
 }
 
 function isBranch(i: Instruction): boolean {

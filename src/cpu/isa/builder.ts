@@ -13,13 +13,15 @@
 import * as L from '../layout.ts'
 import { Emitter, type Type, type Value } from '../wasm/emitter.ts'
 import { Flags } from './flags.ts'
-import { Access, type Bytes, type FlagComponent, type Size, Vector } from './vocabulary.ts'
+import { Access, type Bytes, type CodeKind, type FlagComponent, type Size, Vector } from './vocabulary.ts'
 
 export abstract class Builder extends Emitter {
   /** Operand size in bits of the instruction being defined; that of vector instructions is in `vectorSize`. */
   size: Size = 64
   /** 128 or 256 of a vector instruction, 64 of one with MMX registers, else 0. */
   vectorSize = 0
+  /** Only meaningful for definitions marked `modal`. */
+  codeKind: CodeKind = 'long'
   /** Width in bits of each explicit operand. */
   operandSizes: readonly number[] = []
   /** Address size in bits; only meaningful for definitions marked `addressSized`. */
@@ -50,6 +52,8 @@ export abstract class Builder extends Emitter {
   abstract write(address: Value, value: Value, bytes: Bytes, access?: Access): void
   /** RIP of the next instruction, i64. */
   abstract nextRip(): Value
+  /** RIP of this instruction, i64. */
+  abstract ownRip(): Value
   /** Leaves the instruction, whose exception has been recorded. */
   abstract fault(): void
   /** Whether an operand is an immediate. */
@@ -58,8 +62,12 @@ export abstract class Builder extends Emitter {
   abstract branch(): void
   /** Takes the branch when the condition holds, else goes on with the next instruction. */
   abstract branchIf(condition: Value): void
-  /** Jumps to an RIP computed by the guest, already checked to be canonical. */
+  /** Jumps to an RIP computed by the guest, which has been checked. */
   abstract jump(target: Value): void
+  /** The offset of a far pointer in the instruction; i64. */
+  abstract farOffset(): Value
+  /** RIP that a relative branch leads to; i64. */
+  abstract branchTarget(): Value
   /** Calls a runtime function that does the whole instruction, RIP included, and leaves the trace. */
   abstract system(name: string, ...operands: Value[]): void
   /**
@@ -71,7 +79,9 @@ export abstract class Builder extends Emitter {
   abstract callWithState(name: string, result: Type, ...operands: Value[]): Value
   /** Leaves the instruction when the runtime function just called has raised an exception. */
   abstract leaveOnFault(): void
-  /** Base of the effective segment of the memory operand or string source; i64. */
+  /** The effective segment of a string source or of XLAT: its number, i32. */
+  abstract segmentNumber(): Value
+  /** Its base; i64. */
   abstract segmentBase(): Value
   /** The repeat prefix: 0, 1 for REP and REPE, 2 for REPNE; i32. */
   abstract repeat(): Value
@@ -125,7 +135,7 @@ export abstract class Builder extends Emitter {
     const log2 = Math.log2(this.size)
     const operands = this.binary('shr_s', this.toSigned64(bitOffset), this.i64(log2))
     const sum = this.binary('add', address, this.binary('shl', operands, this.i64(log2 - 3)))
-    return this.addressSize === 32 ? this.binary('and', sum, this.i64(0xffff_ffff)) : sum
+    return this.addressSize === 64 ? sum : this.binary('and', sum, this.i64(2 ** this.addressSize - 1))
   }
 
   // Arithmetic modulo 2^size
@@ -241,19 +251,72 @@ export abstract class Builder extends Emitter {
   /** Width of a stack slot: the operand size. */
   push(value: Value): void {
     const bytes = this.size / 8
-    const rsp = this.let(this.binary('sub', this.gpr(L.RSP, 64), this.i64(bytes)))
-    this.write(rsp, value, bytes as Bytes, Access.stack)
-    this.setGpr(L.RSP, rsp, 64)
+    if (this.codeKind === 'segmented') {
+      this.callWithState('pushSegmented', 'i32', this.toUnsigned64(value), this.i32(bytes))
+      this.leaveOnFault()
+      return
+    }
+    const pointer = this.let(this.binary('sub', this.stackPointer(), this.stackConstant(bytes)))
+    this.write(this.linearOfStack(pointer), value, bytes as Bytes, Access.stack)
+    this.setGpr(L.RSP, pointer, this.stackWidth)
   }
 
   /** Reads the top of the stack; `afterPop` then gives RSP its new value, when nothing can fault any more. */
   top(): Value {
-    return this.read(this.gpr(L.RSP, 64), (this.size / 8) as Bytes, Access.stack)
+    const bytes = this.size / 8
+    if (this.codeKind !== 'segmented') {
+      return this.read(this.linearOfStack(this.stackPointer()), bytes as Bytes, Access.stack)
+    }
+    const value = this.callWithState('topSegmented', 'i64', this.i32(bytes))
+    this.leaveOnFault()
+    return this.truncate(value, this.size)
   }
 
+  /** `extra` more bytes are freed; i64. */
   afterPop(extra: Value = this.i64(0)): void {
-    const rsp = this.binary('add', this.gpr(L.RSP, 64), this.i64(this.size / 8))
-    this.setGpr(L.RSP, this.binary('add', rsp, extra), 64)
+    const distance = this.binary('add', extra, this.i64(this.size / 8))
+    if (this.codeKind === 'segmented') {
+      this.callVoid('movePointer', distance)
+      return
+    }
+    const wide = this.codeKind === 'long' ? distance : this.wrap(distance)
+    this.setGpr(L.RSP, this.binary('add', this.stackPointer(), wide), this.stackWidth)
+  }
+
+  /** Bits of the stack pointer where the stack is flat. */
+  get stackWidth(): 32 | 64 {
+    return this.codeKind === 'long' ? 64 : 32
+  }
+
+  stackPointer(): Value {
+    return this.gpr(L.RSP, this.stackWidth)
+  }
+
+  stackConstant(value: number): Value {
+    return this.k(value, this.stackWidth)
+  }
+
+  linearOfStack(pointer: Value): Value {
+    return this.zeroExtend(pointer, this.stackWidth, 64)
+  }
+
+  /** Linear address of an offset that a definition has made itself, in the effective segment; `bytes` are read there. */
+  linearOf(offset: Value, bytes: number): Value {
+    if (this.codeKind === 'long') return this.binary('add', offset, this.segmentBase())
+    const linear = this.callWithState('segmentCheck', 'i64', this.segmentNumber(), offset, this.i32(bytes), this.i32(0))
+    this.leaveOnFault()
+    return linear
+  }
+
+  /** #GP(0) unless code can be at an RIP: the target of a branch. `before` is emitted ahead of the exception. */
+  checkTarget(rip: Value, before?: () => void): void {
+    if (this.codeKind === 'long') this.checkCanonical(rip, before)
+    if (this.codeKind !== 'segmented') return
+    const limit = this.state32(L.CS + L.SEG_LIMIT)
+    this.if(this.compare('gt_u', rip, this.extendUnsigned(limit)), () => {
+      before?.()
+      this.raise(Vector.gp, 0)
+    })
   }
 
   /** #GP(0) unless the address is canonical (bits 63:47 equal); `before` is emitted ahead of it. */

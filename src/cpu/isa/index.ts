@@ -9,5 +9,7 @@ import './shift.ts'
 import './string.ts'
 import './system.ts'
 import './vector-move.ts'
+import './x87.ts'
+import './xsave.ts'
 
 export { allEntries, type Entry, entryOf, type Use } from './table.ts'

@@ -70,32 +70,44 @@ CONDITIONS.forEach((condition, code) => {
 
 // Stack
 
-instruction('push', 'r', (x, value) => x.push(value))
+const STACK = { modal: 'stack' } as const
+
+instruction('push', 'r', (x, value) => x.push(value), STACK)
 
 /** The slot of PUSH Sreg is zero-extended to the operand size. */
-instruction('push.sreg', 'n', (x, segment) => {
-  x.push(x.zeroExtend(x.call('readSelector', 'i32', segment), 16))
-})
+instruction('push.sreg', 'n', (x, segment) => x.push(x.zeroExtend(x.call('readSelector', 'i32', segment), 16)), STACK)
 
 /** The memory operand's address is computed with RSP already moved. */
-instruction('pop', 'w', (x) => {
-  const value = x.top()
-  x.popInto(value)
-})
+instruction('pop', 'w', (x) => x.popInto(x.top()), STACK)
 
-instruction('pushf', '', (x) => {
-  const flags = x.callWithState('pushedFlags', 'i64')
-  x.if(x.eqz(flags), () => x.raise(Vector.gp, 0))
-  x.push(x.truncate(flags, x.size))
-})
+instruction(
+  'pushf',
+  '',
+  (x) => {
+    const flags = x.callWithState('pushedFlags', 'i64')
+    x.if(x.eqz(flags), () => x.raise(Vector.gp, 0))
+    x.push(x.truncate(flags, x.size))
+  },
+  STACK,
+)
 
-instruction('leave', '', (x) => {
-  const frame = x.gpr(L.RBP, 64)
-  const bytes = x.size / 8
-  const saved = x.read(frame, bytes as Bytes, Access.stack)
-  x.setGpr(L.RSP, x.binary('add', frame, x.i64(bytes)), 64)
-  x.setGpr(L.RBP, saved)
-})
+instruction(
+  'leave',
+  '',
+  (x) => {
+    const bytes = x.size / 8
+    if (x.codeKind === 'segmented') {
+      x.callWithState('leaveSegmented', 'i32', x.i32(bytes))
+      x.leaveOnFault()
+      return
+    }
+    const frame = x.gpr(L.RBP, x.stackWidth)
+    const saved = x.read(x.linearOfStack(frame), bytes as Bytes, Access.stack)
+    x.setGpr(L.RSP, x.binary('add', frame, x.stackConstant(bytes)), x.stackWidth)
+    x.setGpr(L.RBP, saved)
+  },
+  STACK,
+)
 
 /** Rare, and up to 31 levels of memory to memory copies: done by the runtime. */
 instruction(
@@ -142,10 +154,10 @@ instruction(
   '',
   (x) => {
     const offset = x.binary('add', x.gpr(L.RBX, 64), x.extendUnsigned(x.gpr(L.RAX, 8)))
-    const address = x.truncate(offset, x.addressSize)
-    x.setGpr(L.RAX, x.read(x.binary('add', x.zeroExtend(address, x.addressSize, 64), x.segmentBase()), 1), 8)
+    const address = x.zeroExtend(x.truncate(offset, x.addressSize), x.addressSize, 64)
+    x.setGpr(L.RAX, x.read(x.linearOf(address, 1), 1), 8)
   },
-  { addressSized: true },
+  { addressSized: true, modal: 'address' },
 )
 
 // Hints and barriers: memory is coherent here and caches do not exist.

@@ -62,7 +62,7 @@ instruction(
     const selector = x.truncate(x.top(), 16)
     x.system('popSegment', segment, selector, x.i32(x.size / 8))
   },
-  ENDS,
+  { ends: true, modal: 'stack' },
 )
 
 for (const [name, run] of [

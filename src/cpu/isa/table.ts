@@ -7,13 +7,29 @@ import type { Value } from '../wasm/emitter.ts'
 import type { Builder } from './builder.ts'
 
 /**
- * How each explicit operand is used: r read, w written, rw both, a address only (LEA, INVLPG), n a plain number (segment,
- * control, debug and x87 registers), j a relative branch target, - ignored.
+ * How each explicit operand is used: r read, w written, rw both, a address only (LEA, INVLPG), aw the same of memory that is
+ * written, n a plain number (segment, control, debug and x87 registers, the selector of a far pointer), j a relative branch
+ * target, - ignored.
  *
  * A vector operand that is read is a v128, from memory zero-extended; i32, i64, f32, f64 read its lowest element, as a
  * number, and +f32, +f64 write that, too. int reads a general register or as many bytes of memory, as a number.
  */
-export type Use = 'r' | 'w' | 'rw' | 'a' | 'n' | 'j' | '-' | 'i32' | 'i64' | 'f32' | 'f64' | '+f32' | '+f64' | 'int'
+export type Use =
+  | 'r'
+  | 'w'
+  | 'rw'
+  | 'a'
+  | 'aw'
+  | 'n'
+  | 'j'
+  | '-'
+  | 'i32'
+  | 'i64'
+  | 'f32'
+  | 'f64'
+  | '+f32'
+  | '+f64'
+  | 'int'
 
 /** Whether an operand of this use is written. */
 export function isWritten(use: Use | undefined): boolean {
@@ -34,6 +50,11 @@ export interface Entry {
   readonly ends: boolean
   /** The meaning depends on the address size beyond the memory operand (string instructions, LOOP). */
   readonly addressSized: boolean
+  /**
+   * The definition asks for the kind of the code (Builder.codeKind): for its stack, for its branch target, for both, or for an
+   * address that it makes itself.
+   */
+  readonly modal: 'stack' | 'branch' | 'call' | 'address' | undefined
   /** A register as second operand moves the memory operand by whole operand sizes (BT and kin). */
   readonly bitString: boolean
   /** A 256-bit operation is the 128-bit one done on each half: the definition runs once for each (Builder.half). */
@@ -57,6 +78,7 @@ export function instruction(name: string, uses: string, define: Definition, opti
     define,
     ends: options.ends ?? false,
     addressSized: options.addressSized ?? false,
+    modal: options.modal ?? (options.bitString ? 'address' : undefined),
     bitString: options.bitString ?? false,
     lanes: options.lanes ?? false,
     aligned: options.aligned ?? !isVex(name),

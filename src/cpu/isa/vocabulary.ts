@@ -5,6 +5,12 @@ export type Bytes = 1 | 2 | 4 | 8
 /** Of an operand in memory. */
 export type OperandBytes = Bytes | 16 | 32
 
+/**
+ * How code reaches its operands and stack: in 64-bit mode; in 32-bit mode with flat segments (L.MODE_32); or with a look at each
+ * segment, as all other 16- and 32-bit code does.
+ */
+export type CodeKind = 'long' | 'flat' | 'segmented'
+
 /** A non-canonical or over-limit stack address is #SS, another one #GP. */
 export const Access = { data: 0, stack: 1 } as const
 export type Access = (typeof Access)[keyof typeof Access]

@@ -6,10 +6,15 @@ import { codeWritten, isRam, pageEntry } from './code'
 import { currentContext } from './context'
 import { translate, translateSystem } from './paging'
 import { READ, WRITE } from './physical'
-import { count, fault, isCanonical, VECTOR_AC, VECTOR_GP, VECTOR_SS } from './state'
+import { count, fault, isCanonical, systemAddress, VECTOR_AC, VECTOR_GP, VECTOR_SS } from './state'
 import { watchAccess } from './watch'
 
 const STACK: u32 = 1
+
+// Outside 64-bit mode the sum of an address wraps around at 4 GB; the fast path of an instruction leaves that to the miss.
+function wrapped(address: u64): u64 {
+  return address & load<u64>(L.RIP_MASK)
+}
 
 // Canonical and aligned as need be; false when it faulted.
 function checkAddress(linear: u64, size: u32, flags: u32): bool {
@@ -17,15 +22,23 @@ function checkAddress(linear: u64, size: u32, flags: u32): bool {
     fault((flags & STACK) != 0 ? VECTOR_SS : VECTOR_GP, 0)
     return false
   }
-  if (currentContext() == L.CONTEXT_USER_ALIGNED && (linear & ((size as u64) - 1)) != 0 && size <= 8) {
-    fault(VECTOR_AC, 0)
-    return false
-  }
-  return true
+  return size > 8 || isAligned(linear, size)
+}
+
+// False, and #AC, when alignment is checked and the address is no multiple of the size, a power of two.
+export function isAligned(linear: u64, size: u32): bool {
+  if (currentContext() != L.CONTEXT_USER_ALIGNED || (linear & ((size as u64) - 1)) == 0) return true
+  fault(VECTOR_AC, 0)
+  return false
 }
 
 function crosses(linear: u64, size: u32): bool {
   return ((linear as u32) & 4095) + size > 4096
+}
+
+// Linear address of the page after that of an operand of the running code; outside 64-bit mode 0 follows 4 GB.
+function nextPage(linear: u64): u64 {
+  return ((linear & ~(4095 as u64)) + 4096) & load<u64>(L.RIP_MASK)
 }
 
 // Copies bytes of two pages to a place, or back.
@@ -35,14 +48,15 @@ function gather(first: u32, second: u32, room: u32, size: u32, to: u32): void {
 }
 
 // Address from which the operand can be loaded, 0 when it faulted.
-export function readMiss(linear: u64, size: u32, flags: u32): u32 {
+export function readMiss(address: u64, size: u32, flags: u32): u32 {
+  const linear = wrapped(address)
   count(L.COUNT_TLB_MISS)
   if (!checkAddress(linear, size, flags)) return 0
   watchAccess(linear, size as u64, false)
   const host = translate(linear, READ)
   if (host == 0 || !crosses(linear, size)) return host
   const room: u32 = 4096 - ((linear as u32) & 4095)
-  const second = translate(linear + (room as u64), READ)
+  const second = translate(nextPage(linear), READ)
   if (second == 0) return 0
   gather(host, second, room, size, L.BOUNCE)
   return L.BOUNCE
@@ -55,34 +69,36 @@ function put(host: u32, from: u32, size: u32): void {
 }
 
 // Stores the low bytes of a value; not 0 when it faulted.
-export function writeMiss(linear: u64, value: u64, size: u32, flags: u32): u32 {
+export function writeMiss(address: u64, value: u64, size: u32, flags: u32): u32 {
+  const linear = wrapped(address)
   count(L.COUNT_TLB_MISS)
   if (!checkAddress(linear, size, flags)) return 1
   store<u64>(L.BOUNCE, value)
-  return writeBounce(linear, size) ? 0 : 1
+  return writeChecked(linear, L.BOUNCE, size) ? 0 : 1
 }
 
-// Stores BOUNCE to guest memory, to both pages or to none.
-function writeBounce(linear: u64, size: u32): bool {
-  const host = translate(linear, WRITE)
-  if (host == 0) return false
+// Stores to both pages or to none.
+function writeChecked(linear: u64, from: u32, size: u32): bool {
+  const first = translate(linear, WRITE)
+  if (first == 0) return false
   if (!crosses(linear, size)) {
     watchAccess(linear, size as u64, true)
-    put(host, L.BOUNCE, size)
+    put(first, from, size)
     return true
   }
   const room: u32 = 4096 - ((linear as u32) & 4095)
-  const second = translate(linear + (room as u64), WRITE)
+  const second = translate(nextPage(linear), WRITE)
   if (second == 0) return false
   watchAccess(linear, size as u64, true)
-  put(host, L.BOUNCE, room)
-  put(second, L.BOUNCE + room, size - room)
+  put(first, from, room)
+  put(second, from + room, size - room)
   return true
 }
 
 // Probes an operand for writing: the address where it can be loaded and stored in place, or BOUNCE with its bytes, to be
 // followed by modifyCommit; 0 when it faulted.
-export function modifyMiss(linear: u64, size: u32, flags: u32): u32 {
+export function modifyMiss(address: u64, size: u32, flags: u32): u32 {
+  const linear = wrapped(address)
   count(L.COUNT_TLB_MISS)
   if (!checkAddress(linear, size, flags)) return 0
   const host = translate(linear, WRITE)
@@ -90,7 +106,7 @@ export function modifyMiss(linear: u64, size: u32, flags: u32): u32 {
   watchAccess(linear, size as u64, true)
   if (crosses(linear, size)) {
     const room: u32 = 4096 - ((linear as u32) & 4095)
-    const second = translate(linear + (room as u64), WRITE)
+    const second = translate(nextPage(linear), WRITE)
     if (second == 0) return 0
     gather(host, second, room, size, L.BOUNCE)
     return L.BOUNCE
@@ -100,8 +116,8 @@ export function modifyMiss(linear: u64, size: u32, flags: u32): u32 {
   return L.BOUNCE
 }
 
-export function modifyCommit(linear: u64, size: u32): void {
-  writeBounce(linear, size)
+export function modifyCommit(address: u64, size: u32): void {
+  writeChecked(wrapped(address), L.BOUNCE, size)
 }
 
 // Accesses of the running code from within the runtime. After each, faulted() says whether to go on.
@@ -124,7 +140,8 @@ export function loadSized(host: u32, size: u32): u64 {
 
 // Accesses that the processor makes by itself, as supervisor whatever the CPL (descriptor tables, TSS).
 
-export function readSystem(linear: u64, size: u32): u64 {
+export function readSystem(address: u64, size: u32): u64 {
+  const linear = systemAddress(address)
   let value: u64 = 0
   if (!isCanonical(linear) || !isCanonical(linear + (size as u64) - 1)) {
     fault(VECTOR_GP, 0)
@@ -135,7 +152,7 @@ export function readSystem(linear: u64, size: u32): u64 {
     return host == 0 ? 0 : loadSized(host, size)
   }
   for (let i: u32 = 0; i < size; i++) {
-    const host = translateSystem(linear + (i as u64), READ)
+    const host = translateSystem(systemAddress(linear + (i as u64)), READ)
     if (host == 0) return 0
     value |= (load<u8>(host) as u64) << ((i as u64) << 3)
   }
@@ -144,7 +161,7 @@ export function readSystem(linear: u64, size: u32): u64 {
 
 export function writeSystem(linear: u64, value: u64, size: u32): void {
   for (let i: u32 = 0; i < size; i++) {
-    const host = translateSystem(linear + (i as u64), WRITE)
+    const host = translateSystem(systemAddress(linear + (i as u64)), WRITE)
     if (host == 0) return
     store<u8>(L.SCRATCH, (value >> ((i as u64) << 3)) as u8)
     put(host, L.SCRATCH, 1)
@@ -178,5 +195,43 @@ export function pushFrame(rsp: u64, words: u32, size: u32, level: u32): bool {
 export function probeWrite(linear: u64, size: u32, flags: u32): bool {
   if (!checkAddress(linear, size, flags)) return false
   if (translate(linear, WRITE) == 0) return false
-  return !crosses(linear, size) || translate((linear + (size as u64) - 1) & ~(4095 as u64), WRITE) != 0
+  return !crosses(linear, size) || translate(nextPage(linear), WRITE) != 0
+}
+
+// The same for a handler: not 0 when it faulted.
+export function probeOperand(address: u64, size: u32, flags: u32): u32 {
+  return probeWrite(wrapped(address), size, flags) ? 0 : 1
+}
+
+// Reads as many bytes as two pages may hold to a place outside guest memory; false when it faulted, and nothing was read.
+// Of a page that begins within the block the last byte is what is looked at.
+export function readBlock(address: u64, size: u32, flags: u32, to: u32): bool {
+  const linear = wrapped(address)
+  if (!checkAddress(linear, size, flags)) return false
+  const first = translate(linear, READ)
+  if (first == 0) return false
+  watchAccess(linear, size as u64, false)
+  if (!crosses(linear, size)) {
+    memory.copy(to, first, size)
+    return true
+  }
+  const room: u32 = 4096 - ((linear as u32) & 4095)
+  const last = translate(wrapped(linear + (size as u64) - 1), READ)
+  if (last == 0) return false
+  gather(first, last - (size - room - 1), room, size, to)
+  return true
+}
+
+// Writes a block; false when it faulted, and nothing was written.
+export function writeBlock(address: u64, from: u32, size: u32, flags: u32): bool {
+  const linear = wrapped(address)
+  return checkAddress(linear, size, flags) && writeChecked(linear, from, size)
+}
+
+// Stores an x87 register, or a decimal number, across two pages; not 0 when it faulted.
+export function storeTenBytes(address: u64, low: u64, high: u32, flags: u32): u32 {
+  store<u64>(L.BOUNCE, low)
+  store<u16>(L.BOUNCE + 8, high)
+  // 8 bytes are what it is aligned to.
+  return isAligned(address, 8) && writeBlock(address, L.BOUNCE, 10, flags) ? 0 : 1
 }

@@ -2,7 +2,7 @@
 
 import * as L from '../layout'
 import { CR0_AM, CR4_SMAP, cpl, cr0, cr4, RFLAGS_AC, systemFlags } from './state'
-import { dropSlots } from './tlb'
+import { dropSlots, flushTargetTable } from './tlb'
 
 export function currentContext(): u32 {
   const ac = (systemFlags() & RFLAGS_AC) != 0
@@ -19,15 +19,16 @@ export function contextBase(context: u32): u32 {
   return L.TLB + context * L.TLB_SET_SIZE
 }
 
-// To be called when CPL, AC, CR0.AM or CR4.SMAP changed.
+// To be called when CPL, AC, CR0.AM or CR4.SMAP changed, or the mode.
 export function contextChanged(): void {
   const base = contextBase(currentContext())
   if (base != load<u32>(L.TLB_BASE)) dropSlots()
   store<u32>(L.TLB_BASE, base)
-  store<u32>(L.TARGET_BASE, L.TARGETS + (cpl() == 3 ? L.TARGET_SET_SIZE : 0))
-}
-
-export function setCpl(level: u32): void {
-  store<u32>(L.CPL, level)
-  contextChanged()
+  const table: u32 = cpl() == 3 ? 1 : 0
+  store<u32>(L.TARGET_BASE, L.TARGETS + table * L.TARGET_SET_SIZE)
+  // A table holds code of one mode, so that a kernel and its 32-bit processes do not drive each other's out.
+  const mode = load<u32>(L.MODE)
+  if (load<u32>(L.TARGET_MODES + (table << 2)) == mode) return
+  store<u32>(L.TARGET_MODES + (table << 2), mode)
+  flushTargetTable(table)
 }

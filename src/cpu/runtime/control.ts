@@ -4,27 +4,12 @@
 import * as L from '../layout'
 import { probeWrite, readData, writeData } from './access'
 import { contextChanged } from './context'
+import { AR_L, AR_P, accessRightsOf, baseOf, isNull, limitOf, SYSTEM_LDT, SYSTEM_TSS, TYPE_BUSY } from './descriptor'
 import { raiseDebug } from './event'
 import { privileged, setAccessCheck } from './flags'
 import { floatModeChanged } from './float'
-import {
-  AR_L,
-  AR_P,
-  accessRightsOf,
-  baseOf,
-  isNull,
-  limitOf,
-  readDescriptor,
-  readDescriptorHigh,
-  SYSTEM_BUSY_TSS,
-  SYSTEM_LDT,
-  SYSTEM_TSS,
-  setDescriptorType,
-  updateBreakpoints,
-  updateMode,
-  writeNull,
-  writeSegment,
-} from './segment'
+import { updateMode } from './mode'
+import { readDescriptor, readDescriptorHigh, setDescriptorType, writeNull, writeSegment } from './segment'
 import {
   attend,
   CR0_CD,
@@ -62,6 +47,7 @@ import {
   VECTOR_UD,
 } from './state'
 import { flushTlb, flushTlbPage } from './tlb'
+import { updateBreakpoints } from './watch'
 
 const REASON_CPUID: u32 = 10
 const REASON_HLT: u32 = 12
@@ -454,9 +440,9 @@ export function loadTask(selector: u32): void {
     return
   }
   if (!readSystemDescriptor(selector, SYSTEM_TSS)) return
-  setDescriptorType(selector, SYSTEM_BUSY_TSS)
+  setDescriptorType(selector, SYSTEM_TSS | TYPE_BUSY)
   if (faulted()) return
-  writeSegment(L.TR, selector, systemBase, limitOf(systemLow), accessRightsOf(systemLow) | SYSTEM_BUSY_TSS)
+  writeSegment(L.TR, selector, systemBase, limitOf(systemLow), accessRightsOf(systemLow) | SYSTEM_TSS | TYPE_BUSY)
   complete()
 }
 

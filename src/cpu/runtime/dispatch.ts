@@ -9,10 +9,12 @@ import { translate } from './paging'
 import { EXECUTE } from './physical'
 import {
   attend,
+  complete,
   EXIT_REASON_INT_WINDOW,
   exit,
   faulted,
   gp0,
+  in64,
   isCanonical,
   RFLAGS_IF,
   RFLAGS_RF,
@@ -25,13 +27,24 @@ import { anyBreakpoint, instructionBreaks } from './watch'
 
 const DR6_BS: u32 = 0x4000
 
+// RIP of a record's instruction: its linear address without the base of CS.
+function ripOf(record: u32): u64 {
+  const linear = load<u64>(L.RIP_PAGE) + ((load<u16>(record, R.R_POSITION) as u64) >> 4)
+  return (linear - load<u64>(L.CODE_BASE)) & load<u64>(L.RIP_MASK)
+}
+
+// Linear address of the page after the running one.
+function nextPage(): u64 {
+  return (load<u64>(L.RIP_PAGE) + 4096) & load<u64>(L.RIP_MASK)
+}
+
 // Leaves a trace at a record: RIP is that of its instruction, NEXT_RIP the one behind it, and the budget is charged with
 // all instructions up to and including it.
 export function sync(record: u32): void {
-  const position = load<u16>(record, R.R_POSITION) as u64
-  const rip = load<u64>(L.RIP_PAGE) + (position >> 4)
+  const rip = ripOf(record)
+  const length = load<u16>(record, R.R_POSITION) & 15
   store<u64>(L.RIP, rip)
-  store<u64>(L.NEXT_RIP, rip + (position & 15))
+  store<u64>(L.NEXT_RIP, (rip + (length as u64)) & load<u64>(L.RIP_MASK))
   charge((load<u16>(record, R.R_COUNT) as i32) + 1)
 }
 
@@ -41,16 +54,16 @@ function charge(instructions: i32): void {
 
 // Back to the RIP of a record that is not to be run: its code was overwritten, or the budget is short.
 export function staleRecord(record: u32): void {
-  store<u64>(L.RIP, load<u64>(L.RIP_PAGE) + ((load<u16>(record, R.R_POSITION) as u64) >> 4))
+  store<u64>(L.RIP, ripOf(record))
 }
 
 // First record of an instruction that crosses a page: 0 when the second page is what it was, else the trace is left.
 export function crossPage(record: u32): u32 {
-  const next = load<u64>(L.RIP_PAGE) + 4096
+  const next = nextPage()
   const entry = itlbEntry(currentContext(), next)
   const expected = load<u32>(record, R.R_IMMEDIATE)
   if (load<u64>(entry) == next && (next as u32) + load<u32>(entry, L.ITLB_ADDEND) == expected) return 0
-  store<u64>(L.RIP, load<u64>(L.RIP_PAGE) + ((load<u16>(record, R.R_POSITION) as u64) >> 4))
+  store<u64>(L.RIP, ripOf(record))
   const host = translate(next, EXECUTE)
   if (host == expected) return 0
   if (host == 0) charge(1)
@@ -60,9 +73,31 @@ export function crossPage(record: u32): u32 {
 
 // Host address of the page after the one that FETCH_HOST lies in, for an instruction that goes on there; 0 when it faults.
 export function fetchNextPage(): u32 {
-  const host = translate(load<u64>(L.RIP_PAGE) + 4096, EXECUTE)
+  const inThisPage: u32 = 4096 - (load<u32>(L.FETCH_HOST) & 4095)
+  if (!fetchable(load<u64>(L.RIP), inThisPage + 1)) return 0
+  const host = translate(nextPage(), EXECUTE)
   if (host == 0) charge(1)
   return host
+}
+
+// Whether code of so many bytes may lie at an RIP; false with #GP(0) when it is not canonical or beyond the limit of CS.
+function fetchable(rip: u64, length: u32): bool {
+  const last = rip + (length as u64) - 1
+  const fits = in64()
+    ? isCanonical(rip)
+    : rip < load<u64>(L.CODE_WHOLE) || last <= (load<u32>(L.CS + L.SEG_LIMIT) as u64)
+  if (!fits) {
+    charge(1)
+    gp0()
+  }
+  return fits
+}
+
+// Length of the instruction that begins with a record: that of the first record which has one.
+function lengthAt(record: u32): u32 {
+  let at = record
+  while ((load<u16>(at, R.R_POSITION) & 15) == 0) at += R.RECORD_SIZE
+  return load<u16>(at, R.R_POSITION) & 15
 }
 
 // The record to go on with, or 0: then EXIT_REASON says why not.
@@ -85,6 +120,7 @@ export function next(): u32 {
     }
     let step = load<u32>(L.ATTENTION) != 0 ? attention() : 0
     if (faulted()) continue
+    if (load<u64>(L.RIP) >= load<u64>(L.CODE_WHOLE)) step |= L.STEP_ONE
     const left = load<i32>(L.BUDGET)
     if (left < R.MAX_TRACE) {
       if (left <= 0 || (load<u32>(L.EXACT) == 0 && step == 0)) {
@@ -128,7 +164,7 @@ function attention(): u32 {
   if ((bits & L.ATTENTION_TRAP_FLAG) != 0) step |= L.STEP_ONE | L.STEP_TRAP
   if (anyBreakpoint()) {
     step |= L.STEP_ONE
-    const hits = instructionBreaks(load<u64>(L.RIP))
+    const hits = instructionBreaks(linearRip())
     if (hits != 0 && (bits & (L.ATTENTION_RESUME | L.ATTENTION_SS_SHADOW)) == 0) {
       charge(1)
       raiseDebug(hits)
@@ -175,27 +211,24 @@ function endStep(): void {
   if (load<u32>(L.PENDING_DB) != 0) attend(L.ATTENTION_PENDING_DB)
 }
 
+function linearRip(): u64 {
+  return (load<u64>(L.CODE_BASE) + load<u64>(L.RIP)) & load<u64>(L.RIP_MASK)
+}
+
 // The record for RIP: through the execute tag of its page and the code hash. 0 when the fetch faults, or when the code is
 // to be decoded first (EXIT_DECODE).
 function resolve(): u32 {
   const rip = load<u64>(L.RIP)
   const link = load<u32>(L.LINK_FROM)
   store<u32>(L.LINK_FROM, 0)
-  if (load<u32>(L.MODE) != L.MODE_64) {
-    exit(L.EXIT_UNSUPPORTED)
-    return 0
-  }
-  if (!isCanonical(rip)) {
-    charge(1)
-    gp0()
-    return 0
-  }
-  const host = translate(rip, EXECUTE)
+  if (!fetchable(rip, 1)) return 0
+  const linear = linearRip()
+  const host = translate(linear, EXECUTE)
   if (host == 0) {
     charge(1)
     return 0
   }
-  store<u64>(L.RIP_PAGE, rip & ~(4095 as u64))
+  store<u64>(L.RIP_PAGE, linear & ~(4095 as u64))
   const record = findRecord(host, codeMode())
   if (record == 0) {
     store<u32>(L.FETCH_HOST, host)
@@ -204,13 +237,14 @@ function resolve(): u32 {
     exit(L.EXIT_DECODE)
     return 0
   }
+  if (rip >= load<u64>(L.CODE_WHOLE) && !fetchable(rip, lengthAt(record))) return 0
   const interpret = (load<u32>(L.ATTENTION) & L.ATTENTION_INTERPRET) != 0
   unattend(L.ATTENTION_INTERPRET)
   if (load<u32>(L.STEPPING) != 0) return record
   if (interpret && load<u16>(record, R.R_OP) == R.OP_REGION) return load<u32>(record + (R.HEADER_COPY as u32))
-  const hash = (rip as u32) ^ ((rip >> 12) as u32)
+  const hash = (linear as u32) ^ ((linear >> 12) as u32)
   const target = load<u32>(L.TARGET_BASE) + (hash & (L.TARGET_ENTRIES - 1)) * L.TARGET_ENTRY_SIZE
-  store<u64>(target, rip)
+  store<u64>(target, linear)
   store<u32>(target, record, L.TARGET_RECORD)
   // The page may have been mapped elsewhere since the branch was entered; a link must stay within the page itself.
   if (link != 0 && load<u32>(link, R.R_HOST_PAGE) == (host & ~4095)) store<u32>(link, record, R.R_LINK)
@@ -219,7 +253,7 @@ function resolve(): u32 {
 
 // An exiting instruction was emulated outside: RIP goes past it.
 export function advance(): void {
-  store<u64>(L.RIP, load<u64>(L.NEXT_RIP))
+  complete()
   unattend(L.ATTENTION_SHADOW)
   if ((systemFlags() & RFLAGS_TF) != 0) {
     store<u32>(L.PENDING_DB, load<u32>(L.PENDING_DB) | DR6_BS)

@@ -2,7 +2,6 @@
 
 import * as L from '../layout'
 import { pushFrame, readSystem } from './access'
-import { readRflags, writeRflags } from './flags'
 import {
   AR_DB,
   AR_L,
@@ -12,12 +11,11 @@ import {
   accessRightsOf,
   dplOf,
   isNull,
-  readDescriptor,
   TYPE_CODE,
   TYPE_CONFORMING,
-  writeCodeSegment,
-  writeSegment,
-} from './segment'
+} from './descriptor'
+import { readRflags, writeRflags } from './flags'
+import { readDescriptor, writeCodeSegment, writeSegment } from './segment'
 import {
   clearFault,
   count,

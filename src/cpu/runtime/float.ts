@@ -6,14 +6,12 @@ import * as L from '../layout'
 import {
   CR0_EM,
   CR0_MP,
-  CR0_PE,
   CR0_TS,
   CR4_OSXSAVE,
   cr0,
   cr4,
   faultPlain,
-  RFLAGS_VM,
-  systemFlags,
+  realAddressing,
   VECTOR_MF,
   VECTOR_NM,
   VECTOR_UD,
@@ -35,7 +33,7 @@ const ALL_MASKED: u32 = 0x1f80
 const STATUS_ES: u32 = 0x80
 
 function avxEnabled(): bool {
-  if ((cr0() & CR0_PE) == 0 || (systemFlags() & RFLAGS_VM) != 0) return false
+  if (realAddressing()) return false
   return (cr4() & CR4_OSXSAVE) != 0 && (load<u64>(L.XCR0) & XCR0_SSE_AVX) == XCR0_SSE_AVX
 }
 
@@ -55,6 +53,10 @@ export function checkFloat(kind: u32): u32 {
   if (kind == R.FLOAT_MMX) absent = emulate
   else if (kind == R.FLOAT_SSE) absent = emulate || (cr4() & CR4_OSFXSR) == 0
   else if (kind == R.FLOAT_AVX) absent = !avxEnabled()
+  else if (kind == R.FLOAT_VEX) {
+    if (!realAddressing()) return 0
+    absent = true
+  }
   if (absent) {
     faultPlain(VECTOR_UD)
     return 1

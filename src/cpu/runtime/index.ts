@@ -7,7 +7,7 @@ import { contextChanged } from './context'
 import { floatModeChanged } from './float'
 import { flushTlb } from './tlb'
 
-export { modifyCommit, modifyMiss, readMiss, writeMiss } from './access'
+export { modifyCommit, modifyMiss, probeOperand, readMiss, storeTenBytes, writeMiss } from './access'
 export {
   crc32c,
   divideSigned,
@@ -30,27 +30,62 @@ export {
 export * from './control'
 export { advance, crossPage, fetchNextPage, next, staleRecord, sync } from './dispatch'
 export { breakpoint, externalInterrupt, interrupt1, raiseException, softwareInterrupt } from './event'
+export { compareExchange8, compareExchange16 } from './exchange'
 export { pushedFlags, readRflags, writeRflags } from './flags'
 export { checkFloat, checkPendingFloat, mxcsrChanged, settleFloat } from './float'
+export { fxrstor, fxsave } from './fxsave'
 export { completeIn, input, output, stringInput, stringOutput } from './io'
+export { segmentCheck } from './limit'
+export { refresh } from './mode'
 export { executableHost, lookUp } from './paging'
-export {
-  accessRights,
-  checkBaseInstructions,
-  moveToSegment,
-  popSegment,
-  readSelector,
-  refresh,
-  segmentLimit,
-  verifyRead,
-  verifyWrite,
-  writeSegmentBase,
-} from './segment'
+export { checkBaseInstructions, moveToSegment, readSelector, writeSegmentBase } from './segment'
 export * from './softfloat-sse'
-export { compareExchange8, compareExchange16, enter, probeStack } from './stack'
+export {
+  enter,
+  leaveSegmented,
+  movePointer,
+  popAll,
+  popSegment,
+  popSegmented,
+  probeStack,
+  pushAll,
+  pushSegmented,
+  topSegmented,
+} from './stack'
 export { stringCompare, stringLoad, stringMove, stringScan, stringStore } from './string'
 export { swapGs, systemCall, systemEnter, systemExit, systemReturn } from './syscall'
 export { farCall, farJump, farReturn, interruptReturn, loadFarPointer, popFlags } from './transfer'
+export { accessRights, segmentLimit, verifyRead, verifyWrite } from './verify'
+export {
+  x87Absolute,
+  x87Arithmetic,
+  x87ArithmeticDouble,
+  x87ArithmeticInteger,
+  x87ArithmeticSingle,
+  x87ChangeSign,
+  x87Compare,
+  x87CompareDouble,
+  x87CompareFlags,
+  x87CompareInteger,
+  x87CompareSingle,
+  x87Examine,
+  x87Extract,
+  x87RoundToInteger,
+  x87Scale,
+  x87SquareRoot,
+} from './x87-arithmetic'
+export {
+  x87ClearExceptions,
+  x87Initialize,
+  x87LoadControl,
+  x87LoadEnvironment,
+  x87Restore,
+  x87Save,
+  x87StoreEnvironment,
+} from './x87-environment'
+export * from './x87-remainder'
+export * from './x87-transfer'
+export { xrstor, xsave, xsavec, xsaveopt } from './xsave'
 
 // A fresh memory becomes a processor without any register state.
 export function initialize(): void {

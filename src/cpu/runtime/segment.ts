@@ -1,80 +1,52 @@
-// Segment descriptors: reading them, loading segment registers, LAR/LSL/VERR/VERW (Intel SDM volume 3, 3.4 and 5).
-//
-// An access-rights word has the VMX layout: bits 40-47 and 52-55 of the descriptor in bits 0-7 and 12-15, bit 16 for a
-// register that holds no segment.
+// Segment descriptors: reading them, loading segment registers (Intel SDM volume 3, 3.4 and 5).
 
 import * as L from '../layout'
 import { readSystem, writeSystem } from './access'
-import { contextChanged, setCpl } from './context'
-import { setZero } from './flags'
-import { floatModeChanged, mxcsrChanged } from './float'
+import {
+  AR_P,
+  AR_REAL,
+  AR_UNUSABLE,
+  AR_VIRTUAL_8086,
+  accessRightsOf,
+  baseOf,
+  dplOf,
+  isConforming,
+  isNull,
+  isReadable,
+  isWritableData,
+  limitOf,
+  TYPE_ACCESSED,
+} from './descriptor'
+import { dataSegmentChanged, updateMode } from './mode'
 import {
   attend,
   complete,
   cpl,
-  EFER_LMA,
-  efer,
   fault,
   faulted,
   faultPlain,
   gp0,
+  in64,
   isCanonical,
+  realAddressing,
   segmentSelector,
+  systemAddress,
   VECTOR_GP,
   VECTOR_NP,
   VECTOR_SS,
   VECTOR_UD,
+  virtual8086,
 } from './state'
-import { flushTargets, flushTlb } from './tlb'
-
-export const AR_TYPE: u32 = 15
-export const AR_S: u32 = 0x10
-export const AR_P: u32 = 0x80
-export const AR_L: u32 = 0x2000
-export const AR_DB: u32 = 0x4000
-export const AR_G: u32 = 0x8000
-export const AR_UNUSABLE: u32 = 0x10000
-export const TYPE_ACCESSED: u32 = 1
-export const TYPE_WRITABLE: u32 = 2
-export const TYPE_READABLE: u32 = 2
-export const TYPE_CONFORMING: u32 = 4
-export const TYPE_CODE: u32 = 8
-export const SYSTEM_LDT: u32 = 2
-export const SYSTEM_TSS: u32 = 9
-export const SYSTEM_BUSY_TSS: u32 = 11
-export const SYSTEM_CALL_GATE: u32 = 12
-
-export function accessRightsOf(descriptor: u64): u32 {
-  return ((descriptor >> 40) as u32) & 0xf0ff
-}
-
-export function dplOf(ar: u32): u32 {
-  return (ar >> 5) & 3
-}
-
-export function baseOf(descriptor: u64): u64 {
-  return ((descriptor >> 16) & 0xffffff) | ((descriptor >> 32) & 0xff000000)
-}
-
-// The limit in bytes.
-export function limitOf(descriptor: u64): u32 {
-  const raw = ((descriptor as u32) & 0xffff) | (((descriptor >> 32) as u32) & 0xf0000)
-  return (accessRightsOf(descriptor) & AR_G) != 0 ? (raw << 12) | 0xfff : raw
-}
 
 // Address of a selector's descriptor of `size` bytes, or 0 when it lies outside its table (a table may start at 0, so the
 // result is offset by one).
-function descriptorAddress(selector: u32, size: u32): u64 {
+export function descriptorAddress(selector: u32, size: u32): u64 {
   const index = selector & 0xfff8
   const local = (selector & 4) != 0
   if (local && (load<u32>(L.LDTR + L.SEG_AR) & AR_UNUSABLE) != 0) return 0
   const table: u32 = local ? L.LDTR : L.GDTR
   if (index + size - 1 > load<u32>(table + L.SEG_LIMIT)) return 0
-  return load<u64>(table + L.SEG_BASE) + (index as u64) + 1
-}
-
-export function isNull(selector: u32): bool {
-  return (selector & 0xfffc) == 0
+  return systemAddress(load<u64>(table + L.SEG_BASE) + (index as u64)) + 1
 }
 
 // The descriptor; a selector outside its table faults with `vector` and the selector as error code.
@@ -104,6 +76,11 @@ export function setDescriptorType(selector: u32, bits: u32): void {
   if ((type & bits) != bits) writeSystem(address, (type | bits) as u64, 1)
 }
 
+export function clearDescriptorType(selector: u32, bits: u32): void {
+  const address = descriptorAddress(selector, 8) - 1 + 5
+  writeSystem(address, ((readSystem(address, 1) as u32) & ~bits) as u64, 1)
+}
+
 export function writeSegment(segment: u32, selector: u32, base: u64, limit: u32, ar: u32): void {
   store<u64>(segment + L.SEG_BASE, base)
   store<u32>(segment + L.SEG_LIMIT, limit)
@@ -123,6 +100,17 @@ export function writeNull(segment: u32, selector: u32, dpl: u32): void {
   store<u32>(segment + L.SEG_AR, AR_UNUSABLE | (dpl << 5))
 }
 
+// A segment register in real mode, where limit and attributes stay what they were ("unreal mode"), or in virtual-8086 mode,
+// where they are fixed.
+export function writeReal(segment: u32, selector: u32): void {
+  store<u64>(segment + L.SEG_BASE, (selector << 4) as u64)
+  store<u32>(segment + L.SEG_SELECTOR, selector)
+  if (virtual8086()) {
+    store<u32>(segment + L.SEG_LIMIT, 0xffff)
+    store<u32>(segment + L.SEG_AR, AR_VIRTUAL_8086)
+  } else if ((load<u32>(segment + L.SEG_AR) & AR_UNUSABLE) != 0) store<u32>(segment + L.SEG_AR, AR_REAL)
+}
+
 export function readSelector(number: u32): u32 {
   return segmentSelector(L.SEGMENTS + number * L.SEGMENT_SIZE)
 }
@@ -130,32 +118,36 @@ export function readSelector(number: u32): u32 {
 // MOV, POP, LSS.. to DS ES FS GS SS; false when it faulted.
 export function loadSegment(number: u32, selector: u32): bool {
   const segment: u32 = L.SEGMENTS + number * L.SEGMENT_SIZE
-  return segment == L.SS ? loadStackSegment(selector) : loadDataSegment(segment, selector)
+  if (realAddressing()) writeReal(segment, selector)
+  else if (!(segment == L.SS ? loadStackSegment(selector) : loadDataSegment(segment, selector))) return false
+  if (number < 4) dataSegmentChanged()
+  return true
+}
+
+// The stack segment for a privilege level, 0 when it faulted: with `vector` for what is wrong with the selector, the type or
+// the level, with #SS for a segment that is not present.
+export function stackDescriptor(selector: u32, level: u32, vector: u32, external: u32): u64 {
+  const descriptor = readDescriptor(selector, vector, external)
+  if (faulted()) return 0
+  const ar = accessRightsOf(descriptor)
+  if ((selector & 3) != level || !isWritableData(ar) || dplOf(ar) != level) {
+    fault(vector, (selector & 0xfffc) | external)
+  } else if ((ar & AR_P) == 0) fault(VECTOR_SS, (selector & 0xfffc) | external)
+  return faulted() ? 0 : descriptor
 }
 
 function loadStackSegment(selector: u32): bool {
-  const rpl = selector & 3
   if (isNull(selector)) {
     // Allowed in 64-bit mode outside of ring 3.
-    if (cpl() == 3 || rpl != cpl()) {
+    if (!in64() || cpl() == 3 || (selector & 3) != cpl()) {
       gp0()
       return false
     }
     writeNull(L.SS, selector, cpl())
     return true
   }
-  const descriptor = readDescriptor(selector, VECTOR_GP, 0)
+  const descriptor = stackDescriptor(selector, cpl(), VECTOR_GP, 0)
   if (faulted()) return false
-  const ar = accessRightsOf(descriptor)
-  const writableData = (ar & (AR_S | TYPE_CODE | TYPE_WRITABLE)) == (AR_S | TYPE_WRITABLE)
-  if (rpl != cpl() || !writableData || dplOf(ar) != cpl()) {
-    fault(VECTOR_GP, selector & 0xfffc)
-    return false
-  }
-  if ((ar & AR_P) == 0) {
-    fault(VECTOR_SS, selector & 0xfffc)
-    return false
-  }
   setDescriptorType(selector, TYPE_ACCESSED)
   if (faulted()) return false
   writeFromDescriptor(L.SS, selector, descriptor)
@@ -167,35 +159,27 @@ function loadDataSegment(segment: u32, selector: u32): bool {
     writeNull(segment, selector, 0)
     return true
   }
-  const descriptor = readDescriptor(selector, VECTOR_GP, 0)
+  const descriptor = dataDescriptor(selector, VECTOR_GP, 0)
   if (faulted()) return false
-  const ar = accessRightsOf(descriptor)
-  const code = (ar & TYPE_CODE) != 0
-  const readable = (ar & AR_S) != 0 && (!code || (ar & TYPE_READABLE) != 0)
-  const conforming = code && (ar & TYPE_CONFORMING) != 0
-  if (!readable || (!conforming && ((selector & 3) > dplOf(ar) || cpl() > dplOf(ar)))) {
-    fault(VECTOR_GP, selector & 0xfffc)
-    return false
-  }
-  if ((ar & AR_P) == 0) {
-    fault(VECTOR_NP, selector & 0xfffc)
-    return false
-  }
   setDescriptorType(selector, TYPE_ACCESSED)
   if (faulted()) return false
   writeFromDescriptor(segment, selector, descriptor)
   return true
 }
 
-export function moveToSegment(number: u32, selector: u32): void {
-  if (!loadSegment(number, selector)) return
-  complete()
-  if (number == 2) attend(L.ATTENTION_SS_SHADOW)
+// A segment for DS, ES, FS or GS at the present privilege level, 0 when it faulted: with `vector`, or #NP.
+export function dataDescriptor(selector: u32, vector: u32, external: u32): u64 {
+  const descriptor = readDescriptor(selector, vector, external)
+  if (faulted()) return 0
+  const ar = accessRightsOf(descriptor)
+  const inReach = isConforming(ar) || ((selector & 3) <= dplOf(ar) && cpl() <= dplOf(ar))
+  if (!isReadable(ar) || !inReach) fault(vector, (selector & 0xfffc) | external)
+  else if ((ar & AR_P) == 0) fault(VECTOR_NP, (selector & 0xfffc) | external)
+  return faulted() ? 0 : descriptor
 }
 
-export function popSegment(number: u32, selector: u32, bytes: u32): void {
+export function moveToSegment(number: u32, selector: u32): void {
   if (!loadSegment(number, selector)) return
-  store<u64>(L.RSP, load<u64>(L.RSP) + (bytes as u64))
   complete()
   if (number == 2) attend(L.ATTENTION_SS_SHADOW)
 }
@@ -224,97 +208,6 @@ export function checkBaseInstructions(): u32 {
 // CS from a descriptor that has passed its checks; mode and privilege follow.
 export function writeCodeSegment(selector: u32, descriptor: u64, level: u32): void {
   writeFromDescriptor(L.CS, (selector & ~3) | level, descriptor)
+  store<u32>(L.CPL, level)
   updateMode()
-  setCpl(level)
-}
-
-// MODE from CS and EFER.LMA.
-export function updateMode(): void {
-  const ar = load<u32>(L.CS + L.SEG_AR)
-  const long = (efer() & EFER_LMA) != 0 && (ar & AR_L) != 0
-  const mode: u32 = long ? L.MODE_64 : (ar & AR_DB) != 0 ? L.MODE_32 : L.MODE_16
-  if (mode != load<u32>(L.MODE)) flushTargets()
-  store<u32>(L.MODE, mode)
-}
-
-// Registers were written from outside: everything derived from them is derived anew.
-export function refresh(): void {
-  store<u32>(L.CPL, dplOf(load<u32>(L.SS + L.SEG_AR)))
-  updateMode()
-  floatModeChanged()
-  mxcsrChanged()
-  contextChanged()
-  flushTlb(false)
-  updateBreakpoints()
-}
-
-export function updateBreakpoints(): void {
-  if ((load<u32>(L.DR7) & 0xff) != 0) attend(L.ATTENTION_BREAKPOINTS)
-  else store<u32>(L.ATTENTION, load<u32>(L.ATTENTION) & ~L.ATTENTION_BREAKPOINTS)
-}
-
-// The descriptor for LAR, LSL, VERR, VERW: these never fault over the selector. -1 in `visible` when out of reach.
-let inspected: u64 = 0
-
-function inspect(selector: u32): bool {
-  if (isNull(selector)) return false
-  const address = descriptorAddress(selector, 8)
-  if (address == 0) return false
-  inspected = readSystem(address - 1, 8)
-  return !faulted()
-}
-
-function withinReach(selector: u32, ar: u32): bool {
-  const conforming = (ar & (AR_S | TYPE_CODE | TYPE_CONFORMING)) == (AR_S | TYPE_CODE | TYPE_CONFORMING)
-  return conforming || (cpl() <= dplOf(ar) && (selector & 3) <= dplOf(ar))
-}
-
-function systemTypeVisible(ar: u32, forLimit: bool): bool {
-  const type = ar & AR_TYPE
-  if (type == SYSTEM_LDT || type == SYSTEM_TSS || type == SYSTEM_BUSY_TSS) return true
-  return type == SYSTEM_CALL_GATE && !forLimit
-}
-
-function visible(selector: u32, forLimit: bool): bool {
-  if (!inspect(selector)) return false
-  const ar = accessRightsOf(inspected)
-  if ((ar & AR_S) == 0 && !systemTypeVisible(ar, forLimit)) return false
-  return withinReach(selector, ar)
-}
-
-// LAR: bits 8-23 of the descriptor's upper half, or -1.
-export function accessRights(selector: u32): u64 {
-  const ok = visible(selector, false)
-  if (faulted()) return 0
-  setZero(ok)
-  return ok ? (inspected >> 32) & 0xffff00 : 0xffffffffffffffff
-}
-
-// LSL: the limit in bytes, or -1.
-export function segmentLimit(selector: u32): u64 {
-  const ok = visible(selector, true)
-  if (faulted()) return 0
-  setZero(ok)
-  return ok ? (limitOf(inspected) as u64) : 0xffffffffffffffff
-}
-
-function verify(selector: u32, write: bool): void {
-  let ok = false
-  if (inspect(selector)) {
-    const ar = accessRightsOf(inspected)
-    const code = (ar & TYPE_CODE) != 0
-    const type = write ? !code && (ar & TYPE_WRITABLE) != 0 : !code || (ar & TYPE_READABLE) != 0
-    ok = (ar & AR_S) != 0 && type && withinReach(selector, ar)
-  }
-  if (faulted()) return
-  setZero(ok)
-  complete()
-}
-
-export function verifyRead(selector: u32): void {
-  verify(selector, false)
-}
-
-export function verifyWrite(selector: u32): void {
-  verify(selector, true)
 }

@@ -16,6 +16,7 @@ import {
   setInfinite,
   setZero,
   shiftRight,
+  swapOperands,
   TOP,
   takeSecond,
   ZE,
@@ -46,20 +47,8 @@ function zeroSign(): u32 {
   return Control.rounding == DOWN ? 1 : 0
 }
 
-function swap(): void {
-  const sign = A.sign
-  const exponent = A.exponent
-  const significand = A.significand
-  A.sign = B.sign
-  A.exponent = B.exponent
-  A.significand = B.significand
-  B.sign = sign
-  B.exponent = exponent
-  B.significand = significand
-}
-
 function addFinite(): void {
-  if (A.exponent < B.exponent || (A.exponent == B.exponent && A.significand < B.significand)) swap()
+  if (A.exponent < B.exponent || (A.exponent == B.exponent && A.significand < B.significand)) swapOperands()
   let small = B.significand
   let rest: u64 = 0
   const distance = A.exponent - B.exponent

@@ -5,6 +5,8 @@ import * as L from '../layout'
 export const VECTOR_DE: u32 = 0
 export const VECTOR_DB: u32 = 1
 export const VECTOR_BP: u32 = 3
+export const VECTOR_OF: u32 = 4
+export const VECTOR_BR: u32 = 5
 export const VECTOR_UD: u32 = 6
 export const VECTOR_NM: u32 = 7
 export const VECTOR_DF: u32 = 8
@@ -31,6 +33,7 @@ export const CR0_PG: u64 = 0x80000000
 
 export const CR4_TSD: u64 = 4
 export const CR4_DE: u64 = 8
+export const CR4_PSE: u64 = 0x10
 export const CR4_PAE: u64 = 0x20
 export const CR4_PGE: u64 = 0x80
 export const CR4_PCE: u64 = 0x100
@@ -77,6 +80,30 @@ export function efer(): u64 {
 // @inline
 export function cpl(): u32 {
   return load<u32>(L.CPL)
+}
+
+// The running code is 64-bit code.
+export function in64(): bool {
+  return (load<u32>(L.MODE) & L.MODE_SIZE_MASK) == L.MODE_64
+}
+
+// EFER.LMA: long mode, be it 64-bit or compatibility mode.
+export function longMode(): bool {
+  return (load<u32>(L.EFER) & (EFER_LMA as u32)) != 0
+}
+
+export function virtual8086(): bool {
+  return (load<u32>(L.RFLAGS) & RFLAGS_VM) != 0
+}
+
+// Real mode or virtual-8086 mode: a selector is a paragraph number.
+export function realAddressing(): bool {
+  return (load<u32>(L.CR0) & (CR0_PE as u32)) == 0 || virtual8086()
+}
+
+// Linear addresses of the running code have 64 bits or 32; those of descriptor tables and the TSS in long mode 64.
+export function systemAddress(linear: u64): u64 {
+  return longMode() ? linear : linear & 0xffffffff
 }
 
 // @inline

@@ -2,9 +2,9 @@
 // descriptor tables hold.
 
 import * as L from '../layout'
-import { setCpl } from './context'
 import { readRflags, writeRflags } from './flags'
-import { updateMode, writeSegment } from './segment'
+import { updateMode } from './mode'
+import { writeSegment } from './segment'
 import {
   complete,
   cpl,
@@ -26,8 +26,8 @@ const R11: u32 = 0x158
 
 function flatCode(selector: u32, ar: u32, level: u32): void {
   writeSegment(L.CS, (selector & 0xfffc) | level, 0, 0xffffffff, ar | (level << 5))
+  store<u32>(L.CPL, level)
   updateMode()
-  setCpl(level)
 }
 
 function flatStack(selector: u32, level: u32): void {

@@ -118,11 +118,17 @@ function sameGigabyte(entry: u32, slot: u32, linear: u64): bool {
   return false
 }
 
-// The target table says which record an RIP has; it must forget whenever a mapping may have changed.
+// The target table says which record an address has; it must forget whenever a mapping may have changed.
 export function flushTargets(): void {
-  const end: u32 = L.TARGETS + 2 * L.TARGET_SET_SIZE
-  for (let entry: u32 = L.TARGETS; entry < end; entry += L.TARGET_ENTRY_SIZE) {
-    // Not canonical, so no RIP.
+  flushTargetTable(0)
+  flushTargetTable(1)
+}
+
+// One of the two tables: that of supervisor code, or that of user code.
+export function flushTargetTable(table: u32): void {
+  const first: u32 = L.TARGETS + table * L.TARGET_SET_SIZE
+  for (let entry = first; entry < first + L.TARGET_SET_SIZE; entry += L.TARGET_ENTRY_SIZE) {
+    // Not canonical, so no address of code.
     store<u64>(entry, 0x8000000000000000)
   }
 }

@@ -3,7 +3,6 @@
 
 import * as L from '../layout'
 import { pushFrame, readData, readSystem } from './access'
-import { readRflags, writeRflags } from './flags'
 import {
   AR_DB,
   AR_L,
@@ -12,17 +11,21 @@ import {
   AR_UNUSABLE,
   accessRightsOf,
   dplOf,
+  isCode,
   isNull,
   limitOf,
-  loadSegment,
-  readDescriptor,
-  readDescriptorHigh,
   SYSTEM_CALL_GATE,
-  setDescriptorType,
   TYPE_ACCESSED,
   TYPE_CODE,
   TYPE_CONFORMING,
   TYPE_WRITABLE,
+} from './descriptor'
+import { readRflags, writeRflags } from './flags'
+import {
+  loadSegment,
+  readDescriptor,
+  readDescriptorHigh,
+  setDescriptorType,
   writeCodeSegment,
   writeFromDescriptor,
   writeNull,
@@ -51,10 +54,6 @@ import {
 } from './state'
 
 const STACK: u32 = 1
-
-function isCode(ar: u32): bool {
-  return (ar & (AR_S | TYPE_CODE)) == (AR_S | TYPE_CODE)
-}
 
 // The code segment's own checks: present, not both L and D, and an RIP it can run. False when it faulted.
 function checkTarget(selector: u32, descriptor: u64, rip: u64): bool {

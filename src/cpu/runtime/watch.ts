@@ -2,6 +2,7 @@
 // accesses to a watched page take the slow path, which notes hits in PENDING_DB for the trap after the instruction.
 
 import * as L from '../layout'
+import { attend, unattend } from './state'
 
 const EXECUTE_BREAK: u32 = 0
 const WRITE_BREAK: u32 = 1
@@ -28,6 +29,12 @@ export function anyBreakpoint(): bool {
 // The breakpoint's address, aligned to its length.
 function breakAddress(index: u32): u64 {
   return load<u64>(L.DR0 + (index << 3)) & ~(lengthOf(index) - 1)
+}
+
+// DR7 was written.
+export function updateBreakpoints(): void {
+  if (anyBreakpoint()) attend(L.ATTENTION_BREAKPOINTS)
+  else unattend(L.ATTENTION_BREAKPOINTS)
 }
 
 export function pageWatched(page: u64): bool {

@@ -233,7 +233,7 @@ export class Context {
   #accepts(i: Instruction): boolean {
     const name = nameOf(i.name)
     const entry = entryOf(name)
-    if (!entry || entry.ends || operationOf(i) < 0 || NEVER.test(name)) return false
+    if (!entry || entry.ends || operationOf(i, 'long') < 0 || NEVER.test(name)) return false
     if (this.manner.tidy && WILD.test(name)) return false
     for (let operand = 0; operand < i.operandCount; operand++) {
       const kind = i.opKind[operand]

@@ -93,7 +93,6 @@ export class Contestant {
       case L.EXIT_BUDGET:
         return true
       case VMX_EXIT.TRIPLE_FAULT:
-      case L.EXIT_UNSUPPORTED:
         return false
       case VMX_EXIT.EPT_VIOLATION:
         this.allowAll()

@@ -1,0 +1,34 @@
+// Whether an access fits its segment (Intel SDM volume 3, 5.3 and 5.5), outside 64-bit mode.
+
+import * as L from '../layout'
+import { AR_DB, AR_UNUSABLE, isReadable, isWritableData, TYPE_CODE, TYPE_EXPAND_DOWN } from './descriptor'
+import { fault, realAddressing, VECTOR_GP, VECTOR_SS } from './state'
+
+// Offsets in a data segment with this access-rights word that has the limit. A segment of 4 GB wraps around, as processors
+// have it (the manuals leave it open).
+export function withinLimit(limit: u32, ar: u32, offset: u64, size: u32): bool {
+  const last = offset + (size as u64) - 1
+  if ((ar & (TYPE_CODE | TYPE_EXPAND_DOWN)) == TYPE_EXPAND_DOWN) {
+    return offset > (limit as u64) && last <= ((ar & AR_DB) != 0 ? 0xffffffff : 0xffff)
+  }
+  return last <= (limit as u64) || limit == 0xffffffff
+}
+
+// In real and virtual-8086 mode every segment may be read and written, but a null selector that was loaded in protected
+// mode still is none.
+function typeAllows(ar: u32, write: bool): bool {
+  if ((ar & AR_UNUSABLE) != 0) return false
+  return realAddressing() || (write ? isWritableData(ar) : isReadable(ar))
+}
+
+// Linear address of an operand in a segment (ES 0, CS 1, SS 2, DS 3, FS 4, GS 5); the offset has been cut to the address size.
+// #SS(0) or #GP(0) when it does not lie in the segment or the segment's type forbids the access: the caller looks at
+// faulted().
+export function segmentCheck(number: u32, offset: u64, size: u32, write: u32): u64 {
+  const segment: u32 = L.SEGMENTS + number * L.SEGMENT_SIZE
+  const ar = load<u32>(segment + L.SEG_AR)
+  if (!typeAllows(ar, write != 0) || !withinLimit(load<u32>(segment + L.SEG_LIMIT), ar, offset, size)) {
+    fault(segment == L.SS ? VECTOR_SS : VECTOR_GP, 0)
+  }
+  return (load<u64>(segment + L.SEG_BASE) + offset) & 0xffffffff
+}
