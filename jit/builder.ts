@@ -250,7 +250,7 @@ export class TranslatorBuilder extends PathBuilder {
     return this.state64(L.SEGMENTS + segment * L.SEGMENT_SIZE + L.SEG_BASE)
   }
 
-  segmentNumber(): Value {
+  segment(): Value {
     return this.i32(this.#instruction.memSegment)
   }
 

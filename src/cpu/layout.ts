@@ -203,9 +203,11 @@ export const DECODING = 0x65c
 
 // The entries of a page walk: { gpa u64, entry u64 } for each level.
 export const WALK_TRAIL = 0x6c0
-// Room for the runtime to build things: event frames, single bytes.
-export const FRAME = 0x700
-export const SCRATCH = 0x780
+// Room for the runtime to build things: what is put together for a moment, ...
+export const SCRATCH = 0x700
+// ... what is to be pushed, from its end downwards, and the image of a TSS.
+export const FRAME = 0xe40
+export const FRAME_END = 0xf80
 
 // Counters, i64.
 export const COUNTERS = 0x680

@@ -270,7 +270,7 @@ export class InterpreterBuilder extends VectorBuilder {
     return this.load('i64', 8, this.record, R.R_IMMEDIATE)
   }
 
-  segmentNumber(): Value {
+  segment(): Value {
     return this.#field16(R.R_INDEX)
   }
 

@@ -9,7 +9,7 @@
  *    4 u16 operand 0   register operands: address of the register in the CPU state (AH is RAX + 1); a plain number for
  *    6 u16 operand 1   segment, control and debug registers
  *    8 u16 base        address of the register; L.ZERO for none; L.RIP_PAGE for RIP-relative operands
- *   10 u16 index
+ *   10 u16 index; without memory operand the number of the effective segment
  *   12 u8  scale       shift count
  *   13 u8  flags       FLAG_ bits
  *   14 u16 position    offset in the page << 4 | length

@@ -79,9 +79,9 @@ export abstract class Builder extends Emitter {
   abstract callWithState(name: string, result: Type, ...operands: Value[]): Value
   /** Leaves the instruction when the runtime function just called has raised an exception. */
   abstract leaveOnFault(): void
-  /** The effective segment of a string source or of XLAT: its number, i32. */
-  abstract segmentNumber(): Value
-  /** Its base; i64. */
+  /** The effective segment of an instruction without memory operand (string source, XLAT): its number, i32. */
+  abstract segment(): Value
+  /** The base of the effective segment; i64. */
   abstract segmentBase(): Value
   /** The repeat prefix: 0, 1 for REP and REPE, 2 for REPNE; i32. */
   abstract repeat(): Value
@@ -303,7 +303,7 @@ export abstract class Builder extends Emitter {
   /** Linear address of an offset that a definition has made itself, in the effective segment; `bytes` are read there. */
   linearOf(offset: Value, bytes: number): Value {
     if (this.codeKind === 'long') return this.binary('add', offset, this.segmentBase())
-    const linear = this.callWithState('segmentCheck', 'i64', this.segmentNumber(), offset, this.i32(bytes), this.i32(0))
+    const linear = this.callWithState('segmentCheck', 'i64', this.segment(), offset, this.i32(bytes), this.i32(0))
     this.leaveOnFault()
     return linear
   }

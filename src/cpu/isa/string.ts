@@ -6,9 +6,9 @@ import type { Value } from '../wasm/emitter.ts'
 import type { Builder } from './builder.ts'
 import { instruction } from './table.ts'
 
-/** Element size in bytes, address size in bits, repeat prefix, source segment. */
+/** Element size in bytes, address size in bits, repeat prefix, number of the source segment. */
 function stringOperands(x: Builder): [Value, Value, Value, Value] {
-  return [x.i32(x.size / 8), x.i32(x.addressSize), x.repeat(), x.segmentNumber()]
+  return [x.i32(x.size / 8), x.i32(x.addressSize), x.repeat(), x.segment()]
 }
 
 for (const [name, run] of [

@@ -70,6 +70,11 @@ for (const [name, run] of [
   ['lidt', 'loadInterruptTable'],
   ['sgdt', 'storeGlobalTable'],
   ['sidt', 'storeInterruptTable'],
+] as const) {
+  instruction(name, 'a', (x, address) => x.system(run, address, x.i32(x.size), x.accessFlags()), ENDS)
+}
+
+for (const [name, run] of [
   ['invlpg', 'invalidatePage'],
   ['clflush', 'flushLine'],
   ['clflushopt', 'flushLine'],
@@ -94,7 +99,7 @@ for (const [name, what] of [
   ['smsw', L.CR0],
 ] as const) {
   instruction(name, 'w', (x) => {
-    x.callWithState('checkUserModePrevention', 'i32')
+    x.callWithState(name === 'smsw' ? 'checkUserModePrevention' : 'checkSelectorAccess', 'i32')
     x.leaveOnFault()
     const value = x.state64(what)
     // The selectors are followed by other fields; CR0 is stored as wide as the destination.

@@ -168,26 +168,36 @@ export function writeSystem(linear: u64, value: u64, size: u32): void {
   }
 }
 
-// Pushes a frame of 64-bit words that lie at `words`, topmost last, in supervisor mode or user mode as `level` says.
-// Nothing is stored unless all of it can be.
-export function pushFrame(rsp: u64, words: u32, size: u32, level: u32): bool {
-  if (!isCanonical(rsp) || !isCanonical(rsp + (size as u64) - 1)) {
+// Whether the processor could write there; a fault otherwise.
+export function probeSystem(address: u64, size: u32): bool {
+  const linear = systemAddress(address)
+  if (translateSystem(linear, WRITE) == 0) return false
+  return !crosses(linear, size) || translateSystem(systemAddress(linear + (size as u64) - 1), WRITE) != 0
+}
+
+// Where a frame for a privilege level may be written; 0 when it faulted.
+function translateFrame(linear: u64, level: u32): u32 {
+  return level != 3 ? translateSystem(linear, WRITE) : translate(linear, WRITE)
+}
+
+// Whether a frame (or a piece of one, at most a page) may be stored for a privilege level; a fault otherwise. In long mode
+// stacks of events have addresses of 64 bits.
+export function probeFrame(linear: u64, size: u32, level: u32): bool {
+  if (!isCanonical(linear) || !isCanonical(linear + (size as u64) - 1)) {
     fault(VECTOR_SS, 0)
     return false
   }
-  const system = level != 3
-  const first = system ? translateSystem(rsp, WRITE) : translate(rsp, WRITE)
-  if (first == 0) return false
-  watchAccess(rsp, size as u64, true)
-  if (!crosses(rsp, size)) {
-    put(first, words, size)
-    return true
-  }
-  const room: u32 = 4096 - ((rsp as u32) & 4095)
-  const second = system ? translateSystem(rsp + (room as u64), WRITE) : translate(rsp + (room as u64), WRITE)
-  if (second == 0) return false
-  put(first, words, room)
-  put(second, words + room, size - room)
+  if (translateFrame(linear, level) == 0) return false
+  return !crosses(linear, size) || translateFrame(systemAddress(linear + (size as u64) - 1), level) != 0
+}
+
+// Stores it; nothing when it faulted.
+export function storeFrame(linear: u64, from: u32, size: u32, level: u32): bool {
+  if (!probeFrame(linear, size, level)) return false
+  watchAccess(linear, size as u64, true)
+  const room: u32 = crosses(linear, size) ? 4096 - ((linear as u32) & 4095) : size
+  put(translateFrame(linear, level), from, room)
+  if (room != size) put(translateFrame(systemAddress(linear + (room as u64)), level), from + room, size - room)
   return true
 }
 

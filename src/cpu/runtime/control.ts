@@ -1,15 +1,14 @@
-// Control and debug registers, descriptor-table registers, the interrupt flag, and the instructions that a monitor
-// completes (they leave with a VMX exit reason once privilege checks have passed).
+// Control registers, the interrupt flag, and the instructions that a monitor completes (they leave with a VMX exit reason once
+// privilege checks have passed).
 
 import * as L from '../layout'
-import { probeWrite, readData, writeData } from './access'
+import { readData } from './access'
 import { contextChanged } from './context'
-import { AR_L, AR_P, accessRightsOf, baseOf, isNull, limitOf, SYSTEM_LDT, SYSTEM_TSS, TYPE_BUSY } from './descriptor'
-import { raiseDebug } from './event'
-import { privileged, setAccessCheck } from './flags'
+import { AR_L } from './descriptor'
+import { ioPrivilege, privileged, setAccessCheck } from './flags'
 import { floatModeChanged } from './float'
 import { updateMode } from './mode'
-import { readDescriptor, readDescriptorHigh, setDescriptorType, writeNull, writeSegment } from './segment'
+import { loadPointers } from './paging'
 import {
   attend,
   CR0_CD,
@@ -18,12 +17,15 @@ import {
   CR0_PE,
   CR0_PG,
   CR0_TS,
-  CR4_DE,
+  CR0_WP,
   CR4_OSXSAVE,
   CR4_PAE,
   CR4_PCE,
+  CR4_PGE,
+  CR4_PSE,
+  CR4_SMAP,
+  CR4_SMEP,
   CR4_TSD,
-  CR4_UMIP,
   complete,
   cpl,
   cr0,
@@ -32,22 +34,18 @@ import {
   EFER_LME,
   efer,
   exit,
-  fault,
   faulted,
   faultPlain,
   gp0,
   gpr,
-  isCanonical,
+  in64,
+  longMode,
   RFLAGS_IF,
-  RFLAGS_IOPL,
   setGpr,
   systemFlags,
-  VECTOR_GP,
-  VECTOR_NP,
   VECTOR_UD,
 } from './state'
 import { flushTlb, flushTlbPage } from './tlb'
-import { updateBreakpoints } from './watch'
 
 const REASON_CPUID: u32 = 10
 const REASON_HLT: u32 = 12
@@ -150,7 +148,7 @@ export function writeExtendedControl(_size: u32): void {
 // The interrupt flag
 
 function mayChangeInterruptFlag(): bool {
-  if (cpl() <= (systemFlags() & RFLAGS_IOPL) >> 12) return true
+  if (cpl() <= ioPrivilege()) return true
   gp0()
   return false
 }
@@ -208,14 +206,18 @@ export function moveToControl(number: u32, register: u32): void {
   complete()
 }
 
-function writeCr3(value: u64): bool {
-  if (value >> (load<u32>(L.PHYSICAL_BITS) as u64) != 0) {
-    gp0()
-    return false
-  }
+// Loads CR3 as far as the processor has physical addresses; false, and nothing loaded, when a PDPTE has reserved bits set.
+export function loadCr3(value: u64): bool {
+  if (paePaging(cr0(), cr4()) && !loadPointers(value)) return false
   store<u64>(L.CR3, value)
   flushTlb(true)
   return true
+}
+
+function writeCr3(value: u64): bool {
+  if (value >> (load<u32>(L.PHYSICAL_BITS) as u64) == 0 && loadCr3(value)) return true
+  if (!faulted()) gp0()
+  return false
 }
 
 export function moveFromControl(register: u32, number: u32): void {
@@ -225,8 +227,14 @@ export function moveFromControl(register: u32, number: u32): void {
     return
   }
   // CR1 does not exist and has no place.
-  setGpr(register, load<u64>(number == 0 ? L.CR0 : L.CR0 + ((number - 1) << 3)))
+  const value = load<u64>(number == 0 ? L.CR0 : L.CR0 + ((number - 1) << 3))
+  setGpr(register, value & load<u64>(L.RIP_MASK))
   complete()
+}
+
+// Whether these values of CR0 and CR4, without EFER.LME, mean PAE paging.
+function paePaging(cr0: u64, cr4: u64): bool {
+  return (cr0 & CR0_PG) != 0 && (cr4 & CR4_PAE) != 0 && (efer() & EFER_LME) == 0
 }
 
 // The three write functions give 0, or 1 for a value that raises #GP(0) (Intel SDM volume 3, 2.5 and 2.2.1).
@@ -236,31 +244,33 @@ export function writeCr0(value: u64): u32 {
   const next = (value | CR0_ET) & 0xe005003f
   const paging = (next & CR0_PG) != 0
   if (value >> 32 != 0 || (paging && (next & CR0_PE) == 0) || ((next & CR0_NW) != 0 && (next & CR0_CD) == 0)) return 1
-  const long = (efer() & EFER_LMA) != 0
-  if (!paging && long && load<u32>(L.MODE) == L.MODE_64) return 1
-  if (paging && (old & CR0_PG) == 0 && (efer() & EFER_LME) != 0) {
+  if (!paging && in64()) return 1
+  const long = paging && (efer() & EFER_LME) != 0
+  if (long && (old & CR0_PG) == 0) {
     if ((cr4() & CR4_PAE) == 0 || (load<u32>(L.CS + L.SEG_AR) & AR_L) != 0) return 1
-    store<u64>(L.EFER, efer() | EFER_LMA)
   }
-  if (!paging && long) store<u64>(L.EFER, efer() & ~EFER_LMA)
+  const reload = ((old ^ next) & (CR0_PG | CR0_CD | CR0_NW)) != 0
+  if (reload && paePaging(next, cr4()) && !loadPointers(load<u64>(L.CR3))) return 1
+  store<u64>(L.EFER, long ? efer() | EFER_LMA : efer() & ~EFER_LMA)
   store<u64>(L.CR0, next)
   updateMode()
-  floatModeChanged()
-  contextChanged()
   // PG, WP and PE change what translations are worth.
-  if (((old ^ next) & 0x80010001) != 0) flushTlb(false)
+  if (((old ^ next) & (CR0_PG | CR0_WP | CR0_PE)) != 0) flushTlb(false)
   return 0
 }
 
 export function writeCr4(value: u64): u32 {
   const old = cr4()
   if ((value & ~load<u64>(L.CR4_ALLOWED)) != 0) return 1
-  if ((efer() & EFER_LMA) != 0 && (value & CR4_PAE) == 0) return 1
+  if (longMode() && (value & CR4_PAE) == 0) return 1
+  const changed = old ^ value
+  if ((changed & (CR4_PAE | CR4_PGE | CR4_PSE | CR4_SMEP)) != 0 && paePaging(cr0(), value)) {
+    if (!loadPointers(load<u64>(L.CR3))) return 1
+  }
   store<u64>(L.CR4, value)
   contextChanged()
   floatModeChanged()
-  // PSE, PAE, PGE, SMEP, SMAP.
-  if (((old ^ value) & 0x3000b0) != 0) flushTlb(false)
+  if ((changed & (CR4_PSE | CR4_PAE | CR4_PGE | CR4_SMEP | CR4_SMAP)) != 0) flushTlb(false)
   return 0
 }
 
@@ -296,154 +306,6 @@ export function loadMachineStatus(value: u32): void {
   const wanted = (cr0() & ~(14 as u64)) | low
   if (writeCr0(wanted) != 0) gp0()
   else complete()
-}
-
-// Debug registers
-
-function debugAllowed(number: u32): bool {
-  if (!privileged()) return false
-  if ((number == 4 || number == 5) && (cr4() & CR4_DE) != 0) {
-    faultPlain(VECTOR_UD)
-    return false
-  }
-  if ((load<u32>(L.DR7) & 0x2000) != 0) {
-    // General detect: the access itself is trapped, and the trap's handler may use the registers.
-    store<u64>(L.DR7, load<u64>(L.DR7) & ~(0x2000 as u64))
-    raiseDebug(0x2000)
-    return false
-  }
-  return true
-}
-
-function debugRegister(number: u32): u32 {
-  if (number < 4) return L.DR0 + (number << 3)
-  return number == 4 || number == 6 ? L.DR6 : L.DR7
-}
-
-export function moveFromDebug(register: u32, number: u32): void {
-  if (!debugAllowed(number)) return
-  setGpr(register, load<u64>(debugRegister(number)))
-  complete()
-}
-
-export function moveToDebug(number: u32, register: u32): void {
-  if (!debugAllowed(number)) return
-  const value = gpr(register)
-  const place = debugRegister(number)
-  if (number >= 4 && value >> 32 != 0) {
-    gp0()
-    return
-  }
-  if (place == L.DR6) store<u64>(L.DR6, (value & 0xe00f) | 0xffff0ff0)
-  else if (place == L.DR7) store<u64>(L.DR7, (value & 0xffff2fff) | 0x400)
-  else store<u64>(place, value)
-  if (place != L.DR6) {
-    // Watched pages have no data tags.
-    flushTlb(false)
-    updateBreakpoints()
-  }
-  complete()
-}
-
-// Descriptor tables
-
-// SGDT, SIDT, SLDT, STR, SMSW outside of ring 0 when CR4.UMIP is set: #GP.
-export function checkUserModePrevention(): u32 {
-  if (cpl() == 0 || (cr4() & CR4_UMIP) == 0) return 0
-  gp0()
-  return 1
-}
-
-function loadTable(table: u32, address: u64, flags: u32): void {
-  if (!privileged()) return
-  const limit = readData(address, 2, flags) as u32
-  if (faulted()) return
-  const base = readData(address + 2, 8, flags)
-  if (faulted()) return
-  if (!isCanonical(base)) {
-    gp0()
-    return
-  }
-  store<u64>(table + L.SEG_BASE, base)
-  store<u32>(table + L.SEG_LIMIT, limit)
-  complete()
-}
-
-export function loadGlobalTable(address: u64, flags: u32): void {
-  loadTable(L.GDTR, address, flags)
-}
-
-export function loadInterruptTable(address: u64, flags: u32): void {
-  loadTable(L.IDTR, address, flags)
-}
-
-function storeTable(table: u32, address: u64, flags: u32): void {
-  if (checkUserModePrevention() != 0 || !probeWrite(address, 10, flags)) return
-  writeData(address, load<u32>(table + L.SEG_LIMIT) as u64, 2, flags)
-  if (faulted()) return
-  writeData(address + 2, load<u64>(table + L.SEG_BASE), 8, flags)
-  if (!faulted()) complete()
-}
-
-export function storeGlobalTable(address: u64, flags: u32): void {
-  storeTable(L.GDTR, address, flags)
-}
-
-export function storeInterruptTable(address: u64, flags: u32): void {
-  storeTable(L.IDTR, address, flags)
-}
-
-// A system descriptor of 16 bytes for LLDT and LTR; its upper half is in the base afterwards. False when it faulted.
-let systemLow: u64 = 0
-let systemBase: u64 = 0
-
-function readSystemDescriptor(selector: u32, type: u32): bool {
-  if ((selector & 4) != 0) {
-    fault(VECTOR_GP, selector & 0xfffc)
-    return false
-  }
-  systemLow = readDescriptor(selector, VECTOR_GP, 0)
-  if (faulted()) return false
-  const high = readDescriptorHigh(selector, VECTOR_GP)
-  if (faulted()) return false
-  const ar = accessRightsOf(systemLow)
-  if ((ar & 31) != type) {
-    fault(VECTOR_GP, selector & 0xfffc)
-    return false
-  }
-  if ((ar & AR_P) == 0) {
-    fault(VECTOR_NP, selector & 0xfffc)
-    return false
-  }
-  systemBase = baseOf(systemLow) | (high << 32)
-  if (isCanonical(systemBase)) return true
-  fault(VECTOR_GP, selector & 0xfffc)
-  return false
-}
-
-export function loadLocalTable(selector: u32): void {
-  if (!privileged()) return
-  if (isNull(selector)) {
-    writeNull(L.LDTR, selector, 0)
-    complete()
-    return
-  }
-  if (!readSystemDescriptor(selector, SYSTEM_LDT)) return
-  writeSegment(L.LDTR, selector, systemBase, limitOf(systemLow), accessRightsOf(systemLow))
-  complete()
-}
-
-export function loadTask(selector: u32): void {
-  if (!privileged()) return
-  if (isNull(selector)) {
-    gp0()
-    return
-  }
-  if (!readSystemDescriptor(selector, SYSTEM_TSS)) return
-  setDescriptorType(selector, SYSTEM_TSS | TYPE_BUSY)
-  if (faulted()) return
-  writeSegment(L.TR, selector, systemBase, limitOf(systemLow), accessRightsOf(systemLow) | SYSTEM_TSS | TYPE_BUSY)
-  complete()
 }
 
 export function invalidatePage(address: u64, _flags: u32): void {

@@ -1,63 +1,37 @@
-// Exceptions and interrupts: through the IDT in 64-bit mode (Intel SDM volume 3, 6.14), double and triple fault (6.15).
+// Exceptions and interrupts: what is delivered, double and triple fault (Intel SDM volume 3, 6.15), INT n and its kin. How an
+// event gets to its handler is in gate.ts and real.ts.
 
 import * as L from '../layout'
-import { pushFrame, readSystem } from './access'
+import { readRflags, virtualTrap } from './flags'
+import { deliverThroughGate, gateOpen, readGate } from './gate'
+import { deliverReal } from './real'
 import {
-  AR_DB,
-  AR_L,
-  AR_P,
-  AR_S,
-  AR_UNUSABLE,
-  accessRightsOf,
-  dplOf,
-  isNull,
-  TYPE_CODE,
-  TYPE_CONFORMING,
-} from './descriptor'
-import { readRflags, writeRflags } from './flags'
-import { readDescriptor, writeCodeSegment, writeSegment } from './segment'
-import {
+  CR0_PE,
   clearFault,
+  complete,
   count,
-  cpl,
+  cr0,
   EXIT_REASON_EXCEPTION,
   EXIT_REASON_TRIPLE_FAULT,
   exit,
   fault,
-  faulted,
   faultPlain,
-  isCanonical,
-  RFLAGS_IF,
-  RFLAGS_NT,
-  RFLAGS_RF,
-  RFLAGS_TF,
-  RFLAGS_VM,
-  segmentSelector,
+  gp0,
   unattend,
   VECTOR_BP,
   VECTOR_DB,
   VECTOR_DE,
   VECTOR_DF,
   VECTOR_GP,
-  VECTOR_NP,
+  VECTOR_OF,
   VECTOR_PF,
-  VECTOR_SS,
   VECTOR_TS,
 } from './state'
 
-// Where an event comes from.
-export const HARDWARE: u32 = 0
-export const SOFTWARE: u32 = 1
-export const EXTERNAL: u32 = 2
+const OVERFLOW: u64 = 0x800
 
 // The event is a fault: its saved RFLAGS image has RF set.
 let resume = false
-
-const GATE_INTERRUPT: u32 = 14
-const GATE_TRAP: u32 = 15
-const ERROR_IDT: u32 = 2
-const TSS_RSP0: u32 = 4
-const TSS_IST1: u32 = 36
 
 function contributory(vector: u32): bool {
   return vector == VECTOR_DE || (vector >= VECTOR_TS && vector <= VECTOR_GP)
@@ -75,7 +49,7 @@ export function deliverPending(): void {
     clearFault()
     if (vector == VECTOR_PF) store<u64>(L.CR2, address)
     resume = vector != VECTOR_DB
-    if (deliver(vector, hasError != 0, errorCode, HARDWARE, load<u64>(L.RIP))) return
+    if (deliver(vector, hasError != 0, errorCode, false, load<u64>(L.RIP))) return
     if (load<i32>(L.FAULT_VECTOR) < 0) {
       // The EPT stopped it: the event stays pending and is delivered again when the guest goes on.
       store<u32>(L.FAULT_VECTOR, vector)
@@ -109,113 +83,17 @@ function intercepted(vector: u32): bool {
   return true
 }
 
-// Takes one event through its gate. Nothing has changed when it gives false: another fault is recorded then.
-function deliver(vector: u32, hasError: bool, errorCode: u32, source: u32, returnRip: u64): bool {
-  const external: u32 = source == SOFTWARE ? 0 : 1
-  const gateError = (vector << 3) | ERROR_IDT | external
-  if ((vector << 4) + 15 > load<u32>(L.IDTR + L.SEG_LIMIT)) {
-    fault(VECTOR_GP, gateError)
-    return false
-  }
-  const gate = load<u64>(L.IDTR + L.SEG_BASE) + ((vector << 4) as u64)
-  const low = readSystem(gate, 8)
-  if (faulted()) return false
-  const high = readSystem(gate + 8, 8)
-  if (faulted()) return false
-  const ar = accessRightsOf(low)
-  const type = ar & 31
-  if ((type != GATE_INTERRUPT && type != GATE_TRAP) || (source == SOFTWARE && dplOf(ar) < cpl())) {
-    fault(VECTOR_GP, gateError)
-    return false
-  }
-  if ((ar & AR_P) == 0) {
-    fault(VECTOR_NP, gateError)
-    return false
-  }
-  const rip = (low & 0xffff) | ((low >> 32) & 0xffff0000) | (high << 32)
-  const selector = ((low >> 16) as u32) & 0xffff
-  const ist = ((low >> 32) as u32) & 7
-  const maskInterrupts = type == GATE_INTERRUPT
-  return enterHandler(selector, rip, ist, maskInterrupts, external, hasError, errorCode, returnRip)
-}
-
-function enterHandler(
-  selector: u32,
-  rip: u64,
-  ist: u32,
-  maskInterrupts: bool,
-  external: u32,
-  hasError: bool,
-  errorCode: u32,
-  returnRip: u64,
-): bool {
-  if (isNull(selector)) {
-    fault(VECTOR_GP, external)
-    return false
-  }
-  const descriptor = readDescriptor(selector, VECTOR_GP, external)
-  if (faulted()) return false
-  const ar = accessRightsOf(descriptor)
-  const isCode = (ar & (AR_S | TYPE_CODE)) == (AR_S | TYPE_CODE)
-  if (!isCode || (ar & (AR_L | AR_DB)) != AR_L || dplOf(ar) > cpl()) {
-    fault(VECTOR_GP, (selector & 0xfffc) | external)
-    return false
-  }
-  if ((ar & AR_P) == 0) {
-    fault(VECTOR_NP, (selector & 0xfffc) | external)
-    return false
-  }
-  if (!isCanonical(rip)) {
-    fault(VECTOR_GP, external)
-    return false
-  }
-  const level = (ar & TYPE_CONFORMING) != 0 ? cpl() : dplOf(ar)
-  const oldLevel = cpl()
-  let rsp = load<u64>(L.RSP)
-  if (ist != 0 || level != oldLevel) {
-    rsp = stackFromTss(ist != 0 ? TSS_IST1 + ((ist - 1) << 3) : TSS_RSP0 + (level << 3), external)
-    if (faulted()) return false
-  }
-  rsp &= ~(15 as u64)
-  const size: u32 = hasError ? 48 : 40
-  buildFrame(hasError, errorCode, returnRip)
-  if (!pushFrame(rsp - (size as u64), hasError ? L.FRAME : L.FRAME + 8, size, level)) {
-    if (load<u32>(L.FAULT_VECTOR) == VECTOR_SS) fault(VECTOR_SS, external)
-    return false
-  }
+// Takes one event to its handler. Nothing has changed when it gives false (but the task, when that was switched): another
+// fault is recorded then.
+function deliver(vector: u32, hasError: bool, errorCode: u32, software: bool, returnRip: u64): bool {
+  const delivered =
+    (cr0() & CR0_PE) != 0
+      ? deliverThroughGate(vector, hasError, errorCode, software, returnRip, resume)
+      : deliverReal(vector, returnRip)
+  if (!delivered) return false
   count(L.COUNT_EVENT)
-  // A new privilege level runs on a null SS of its own (64-bit mode).
-  if (level != oldLevel) writeSegment(L.SS, level, 0, 0, AR_UNUSABLE | (level << 5))
-  store<u64>(L.RSP, rsp - (size as u64))
-  store<u64>(L.RIP, rip)
-  writeCodeSegment(selector, descriptor, level)
-  let flags = (readRflags() as u32) & ~(RFLAGS_TF | RFLAGS_NT | RFLAGS_RF | RFLAGS_VM)
-  if (maskInterrupts) flags &= ~RFLAGS_IF
-  writeRflags(flags as u64)
   unattend(L.ATTENTION_SHADOW)
   return true
-}
-
-function stackFromTss(offset: u32, external: u32): u64 {
-  if (offset + 7 > load<u32>(L.TR + L.SEG_LIMIT)) {
-    fault(VECTOR_TS, (segmentSelector(L.TR) & 0xfffc) | external)
-    return 0
-  }
-  const rsp = readSystem(load<u64>(L.TR + L.SEG_BASE) + (offset as u64), 8)
-  if (!faulted() && !isCanonical(rsp)) fault(VECTOR_SS, external)
-  return rsp
-}
-
-// Error code, RIP, CS, RFLAGS, RSP, SS, from low to high addresses.
-function buildFrame(hasError: bool, errorCode: u32, rip: u64): void {
-  // Faults are resumed past instruction breakpoints: RF is set in their image.
-  const flags = readRflags() | (resume ? (RFLAGS_RF as u64) : 0)
-  store<u64>(L.FRAME, hasError ? (errorCode as u64) : 0)
-  store<u64>(L.FRAME + 8, rip)
-  store<u64>(L.FRAME + 16, segmentSelector(L.CS) as u64)
-  store<u64>(L.FRAME + 24, flags)
-  store<u64>(L.FRAME + 32, load<u64>(L.RSP))
-  store<u64>(L.FRAME + 40, segmentSelector(L.SS) as u64)
 }
 
 // #DB with its causes in DR6. A trap unless it is an instruction breakpoint, which comes before its instruction.
@@ -225,18 +103,29 @@ export function raiseDebug(causes: u32): void {
   faultPlain(VECTOR_DB)
 }
 
-// INT n and INT3: the RIP saved is the next one, and the gate's DPL is checked.
+// INT n, which virtual-8086 mode leaves to a monitor in the guest unless IOPL is 3.
 export function softwareInterrupt(vector: u32): void {
+  if (virtualTrap()) gp0()
+  else interrupt(vector)
+}
+
+// The RIP saved is the next one, and the gate's DPL is checked.
+function interrupt(vector: u32): void {
   if (softwareIntercepted(vector)) return
   resume = false
   // Delivery clears TF, and no single-step trap follows.
-  if (deliver(vector, false, 0, SOFTWARE, load<u64>(L.NEXT_RIP))) {
+  if (deliver(vector, false, 0, true, load<u64>(L.NEXT_RIP))) {
     store<u32>(L.STEPPING, load<u32>(L.STEPPING) & ~L.STEP_TRAP)
   }
 }
 
 export function breakpoint(_size: u32): void {
-  softwareInterrupt(VECTOR_BP)
+  interrupt(VECTOR_BP)
+}
+
+export function interruptOnOverflow(_size: u32): void {
+  if ((readRflags() & OVERFLOW) != 0) interrupt(VECTOR_OF)
+  else complete()
 }
 
 // INT1 (ICEBP). The manuals call it a trap, but the vectors, captured on Zen 5, have the RIP of INT1 itself.
@@ -247,10 +136,8 @@ export function interrupt1(_size: u32): void {
 // The monitor intercepts software interrupts like exceptions, but only those that the gate would let through.
 function softwareIntercepted(vector: u32): bool {
   if (vector > 31 || (load<u32>(L.EXCEPTION_BITMAP) & (1 << vector)) == 0) return false
-  if ((vector << 4) + 15 > load<u32>(L.IDTR + L.SEG_LIMIT)) return false
-  const low = readSystem(load<u64>(L.IDTR + L.SEG_BASE) + ((vector << 4) as u64), 8)
-  if (faulted() || dplOf(accessRightsOf(low)) < cpl()) return false
-  store<u64>(L.RIP, load<u64>(L.NEXT_RIP))
+  if ((cr0() & CR0_PE) != 0 && (!readGate(vector) || !gateOpen())) return false
+  complete()
   faultPlain(vector)
   exit(EXIT_REASON_EXCEPTION)
   return true
@@ -266,5 +153,5 @@ export function raiseException(vector: u32, errorCode: i32): void {
 export function externalInterrupt(vector: u32): void {
   store<u32>(L.EXIT_REASON, L.EXIT_NONE)
   resume = false
-  deliver(vector, false, 0, EXTERNAL, load<u64>(L.RIP))
+  deliver(vector, false, 0, false, load<u64>(L.RIP))
 }

@@ -2,7 +2,19 @@
 
 import * as L from '../layout'
 import { contextChanged } from './context'
-import { attend, fault, RFLAGS_AC, RFLAGS_RF, RFLAGS_TF, unattend, VECTOR_GP } from './state'
+import {
+  attend,
+  fault,
+  RFLAGS_AC,
+  RFLAGS_IF,
+  RFLAGS_IOPL,
+  RFLAGS_RF,
+  RFLAGS_TF,
+  systemFlags,
+  unattend,
+  VECTOR_GP,
+  virtual8086,
+} from './state'
 
 const CF: u32 = 1
 const PF: u32 = 4
@@ -13,6 +25,8 @@ const OF: u32 = 0x800
 const ARITHMETIC: u32 = 0x8d5
 // Bits that exist: CF PF AF ZF SF TF IF DF OF IOPL NT RF VM AC VIF VIP ID.
 const DEFINED: u32 = 0x3f7fd5
+// CF PF AF ZF SF TF DF OF NT AC ID.
+const ANY_LEVEL: u32 = 0x244dd5
 
 export function readRflags(): u64 {
   const result = load<i64>(L.FLAG_RESULT)
@@ -53,9 +67,29 @@ export function setZero(zero: bool): void {
   setArithmetic(zero ? flags | ZF : flags & ~ZF)
 }
 
+export function ioPrivilege(): u32 {
+  return (systemFlags() & RFLAGS_IOPL) >> 12
+}
+
+// Virtual-8086 mode, and the instruction (CLI, STI, PUSHF, POPF, INT n, IRET) is left to a monitor in the guest.
+export function virtualTrap(): bool {
+  return virtual8086() && ioPrivilege() < 3
+}
+
 // The image PUSHF pushes: VM and RF are cleared. (0 says #GP, for virtual-8086 mode.)
 export function pushedFlags(): u64 {
-  return readRflags() & 0xfcffff
+  return virtualTrap() ? 0 : readRflags() & 0xfcffff
+}
+
+// RFLAGS from an image that POPF or IRET has popped, as a privilege level may change it; `more` names flags beyond those that
+// any level may.
+export function loadFlags(image: u64, size: u32, level: u32, more: u32): void {
+  let mask: u32 = ANY_LEVEL | more
+  if (level == 0) mask |= RFLAGS_IOPL
+  if (level <= ioPrivilege()) mask |= RFLAGS_IF
+  if (size == 16) mask &= 0xffff
+  const old = readRflags() as u32
+  writeRflags(((old & ~mask) | ((image as u32) & mask)) as u64)
 }
 
 // CLAC and STAC: only at CPL 0, and only when CPUID has SMAP.

@@ -28,8 +28,16 @@ export {
   watchPage,
 } from './code'
 export * from './control'
+export { moveFromDebug, moveToDebug } from './debug'
 export { advance, crossPage, fetchNextPage, next, staleRecord, sync } from './dispatch'
-export { breakpoint, externalInterrupt, interrupt1, raiseException, softwareInterrupt } from './event'
+export {
+  breakpoint,
+  externalInterrupt,
+  interrupt1,
+  interruptOnOverflow,
+  raiseException,
+  softwareInterrupt,
+} from './event'
 export { compareExchange8, compareExchange16 } from './exchange'
 export { pushedFlags, readRflags, writeRflags } from './flags'
 export { checkFloat, checkPendingFloat, mxcsrChanged, settleFloat } from './float'
@@ -38,6 +46,7 @@ export { completeIn, input, output, stringInput, stringOutput } from './io'
 export { segmentCheck } from './limit'
 export { refresh } from './mode'
 export { executableHost, lookUp } from './paging'
+export { farReturn, interruptReturn, popFlags } from './return'
 export { checkBaseInstructions, moveToSegment, readSelector, writeSegmentBase } from './segment'
 export * from './softfloat-sse'
 export {
@@ -54,7 +63,17 @@ export {
 } from './stack'
 export { stringCompare, stringLoad, stringMove, stringScan, stringStore } from './string'
 export { swapGs, systemCall, systemEnter, systemExit, systemReturn } from './syscall'
-export { farCall, farJump, farReturn, interruptReturn, loadFarPointer, popFlags } from './transfer'
+export {
+  checkSelectorAccess,
+  checkUserModePrevention,
+  loadGlobalTable,
+  loadInterruptTable,
+  loadLocalTable,
+  loadTask,
+  storeGlobalTable,
+  storeInterruptTable,
+} from './tables'
+export { farCall, farCallDirect, farJump, farJumpDirect, loadFarPointer } from './transfer'
 export { accessRights, segmentLimit, verifyRead, verifyWrite } from './verify'
 export {
   x87Absolute,

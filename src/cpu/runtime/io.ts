@@ -4,15 +4,22 @@
 
 import * as L from '../layout'
 import { probeWrite, readData, readSystem, writeData } from './access'
-import { clearFault, complete, cpl, exit, faulted, gp0, RFLAGS_IOPL, systemFlags } from './state'
-import { addressMask, moveIndex, setIndex } from './string'
+import { TYPE_WIDE } from './descriptor'
+import { ioPrivilege } from './flags'
+import { clearFault, complete, cpl, exit, faulted, gp0, virtual8086 } from './state'
+import { addressMask, ES, elementAddress, moveIndex, setIndex } from './string'
 
 const REASON_IO: u32 = 30
 const TSS_BITMAP: u32 = 0x66
 
-// CPL <= IOPL, or clear bits in the TSS's I/O permission bitmap. False when it faulted.
+// CPL <= IOPL, or clear bits in the I/O permission bitmap of a 32- or 64-bit TSS, on which virtual-8086 mode depends always.
+// False when it faulted.
 function allowed(port: u32, size: u32): bool {
-  if (cpl() <= (systemFlags() & RFLAGS_IOPL) >> 12) return true
+  if (!virtual8086() && cpl() <= ioPrivilege()) return true
+  if ((load<u32>(L.TR + L.SEG_AR) & TYPE_WIDE) == 0) {
+    gp0()
+    return false
+  }
   const limit = load<u32>(L.TR + L.SEG_LIMIT)
   const tss = load<u64>(L.TR + L.SEG_BASE)
   if (limit >= TSS_BITMAP + 1) {
@@ -69,11 +76,11 @@ function nothingToDo(repeat: u32, addressSize: u32): bool {
   return true
 }
 
-export function stringInput(size: u32, addressSize: u32, repeat: u32, _segmentBase: u64): void {
+export function stringInput(size: u32, addressSize: u32, repeat: u32, _segment: u32): void {
   const port = load<u32>(L.RDX) & 0xffff
   if (!allowed(port, size) || nothingToDo(repeat, addressSize)) return
-  const destination = load<u64>(L.RDI) & addressMask(addressSize)
-  if (!probeWrite(destination, size, 0)) return
+  const destination = elementAddress(ES, L.RDI, size, addressMask(addressSize), 1)
+  if (faulted() || !probeWrite(destination, size, 0)) return
   store<u64>(L.IO_LINEAR, destination)
   store<u32>(L.IO_PENDING, L.IO_TO_MEMORY)
   exitIo(port, size, L.IO_IN | L.IO_STRING | (repeat != 0 ? L.IO_REP : 0), 0)
@@ -81,10 +88,12 @@ export function stringInput(size: u32, addressSize: u32, repeat: u32, _segmentBa
   elementDone(repeat, addressSize)
 }
 
-export function stringOutput(size: u32, addressSize: u32, repeat: u32, segmentBase: u64): void {
+export function stringOutput(size: u32, addressSize: u32, repeat: u32, segment: u32): void {
   const port = load<u32>(L.RDX) & 0xffff
   if (!allowed(port, size) || nothingToDo(repeat, addressSize)) return
-  const value = readData((load<u64>(L.RSI) & addressMask(addressSize)) + segmentBase, size, 0)
+  const source = elementAddress(segment, L.RSI, size, addressMask(addressSize), 0)
+  if (faulted()) return
+  const value = readData(source, size, 0)
   if (faulted()) return
   exitIo(port, size, L.IO_STRING | (repeat != 0 ? L.IO_REP : 0), value)
   moveIndex(L.RSI, 1, size, addressSize)

@@ -21,14 +21,17 @@ function typeAllows(ar: u32, write: bool): bool {
   return realAddressing() || (write ? isWritableData(ar) : isReadable(ar))
 }
 
-// Linear address of an operand in a segment (ES 0, CS 1, SS 2, DS 3, FS 4, GS 5); the offset has been cut to the address size.
-// #SS(0) or #GP(0) when it does not lie in the segment or the segment's type forbids the access: the caller looks at
-// faulted().
-export function segmentCheck(number: u32, offset: u64, size: u32, write: u32): u64 {
+// Whether an access to a segment (ES 0, CS 1, SS 2, DS 3, FS 4, GS 5) is one that the segment allows.
+export function segmentAllows(number: u32, offset: u64, size: u32, write: u32): bool {
   const segment: u32 = L.SEGMENTS + number * L.SEGMENT_SIZE
   const ar = load<u32>(segment + L.SEG_AR)
-  if (!typeAllows(ar, write != 0) || !withinLimit(load<u32>(segment + L.SEG_LIMIT), ar, offset, size)) {
-    fault(segment == L.SS ? VECTOR_SS : VECTOR_GP, 0)
-  }
+  return typeAllows(ar, write != 0) && withinLimit(load<u32>(segment + L.SEG_LIMIT), ar, offset, size)
+}
+
+// Linear address of an operand in a segment; the offset has been cut to the address size. #SS(0) or #GP(0) when the segment
+// does not allow the access: the caller looks at faulted().
+export function segmentCheck(number: u32, offset: u64, size: u32, write: u32): u64 {
+  const segment: u32 = L.SEGMENTS + number * L.SEGMENT_SIZE
+  if (!segmentAllows(number, offset, size, write)) fault(segment == L.SS ? VECTOR_SS : VECTOR_GP, 0)
   return (load<u64>(segment + L.SEG_BASE) + offset) & 0xffffffff
 }

@@ -1,4 +1,6 @@
-// Linear to physical: the page walk of 4-level paging (Intel SDM volume 3, 4.5 and 4.6), and the TLB fill after it.
+// Linear to physical: the page walk (Intel SDM volume 3, chapter 4) and the TLB fill after it. There are three kinds of paging:
+// 4-level (long mode), PAE (CR4.PAE), whose top level is in the four PDPTE registers, and legacy 32-bit paging, with 4 MB
+// pages when CR4.PSE is set.
 //
 // A walk first goes down and gathers the rights of all levels, then decides, and only then sets accessed and dirty bits,
 // so that a faulting access leaves the tables alone.
@@ -6,11 +8,24 @@
 import * as L from '../layout'
 import { isRam, pageEntry } from './code'
 import { contextBase, currentContext, systemContext } from './context'
-import { EXECUTE, eptAllows, eptDenied, hostOf, READ, readPhysical64, WRITE, writePhysical64 } from './physical'
+import {
+  EXECUTE,
+  eptAllows,
+  eptDenied,
+  hostOf,
+  READ,
+  readPhysical32,
+  readPhysical64,
+  WRITE,
+  writePhysical32,
+  writePhysical64,
+} from './physical'
 import {
   CR0_PG,
   CR0_WP,
+  CR4_PAE,
   CR4_PGE,
+  CR4_PSE,
   CR4_SMEP,
   clearFault,
   count,
@@ -21,6 +36,7 @@ import {
   fault,
   faulted,
   isCanonical,
+  longMode,
   VECTOR_PF,
 } from './state'
 import { itlbEntry, replaced, tlbEntry } from './tlb'
@@ -47,6 +63,17 @@ let walkedPage: u64 = 0
 let walkedRights: u64 = 0
 let walkedLeaf: u64 = 0
 let walkedLarge = false
+
+// The tables have entries of 32 bits: legacy paging.
+function legacy(): bool {
+  return (cr4() & CR4_PAE) == 0
+}
+
+// Whether there is a right to execute.
+function noExecute(): bool {
+  return (efer() & EFER_NXE) != 0 && !legacy()
+}
+
 // Where the entries of the walk lie and what they hold, top level first; for the accessed bits.
 let levels: u32 = 0
 const TRAIL: u32 = L.WALK_TRAIL
@@ -61,15 +88,21 @@ function pageFault(linear: u64, error: u32, access: u32, user: bool): void {
   let code = error
   if (access == WRITE) code |= ERROR_WRITE
   if (user) code |= ERROR_USER
-  if (access == EXECUTE && ((efer() & EFER_NXE) != 0 || (cr4() & CR4_SMEP) != 0)) code |= ERROR_FETCH
+  if (access == EXECUTE && (noExecute() || (cr4() & CR4_SMEP) != 0)) code |= ERROR_FETCH
   store<u64>(L.FAULT_CR2, linear)
   fault(VECTOR_PF, code)
 }
 
-// Bits that must be zero in an entry: above the physical address, NX without NXE, and the low bits of a large page.
+// The bits of an address that the processor has not got.
+function beyondPhysical(): u64 {
+  return ADDRESS & ~(((1 as u64) << (load<u32>(L.PHYSICAL_BITS) as u64)) - 1)
+}
+
+// Bits that must be zero in an entry of PAE and 4-level paging: above the physical address, NX without NXE, the low bits of a
+// large page's address, and those that only 4-level paging leaves to software.
 function reservedBits(level: u32, entry: u64): bool {
-  const width = load<u32>(L.PHYSICAL_BITS) as u64
-  let reserved = ADDRESS & ~(((1 as u64) << width) - 1)
+  let reserved = beyondPhysical()
+  if (!longMode()) reserved |= 0x7ff0000000000000
   if ((efer() & EFER_NXE) == 0) reserved |= NX
   if ((entry & PS) != 0) {
     if (level == 3) reserved |= PS
@@ -106,18 +139,67 @@ function walk(linear: u64, access: u32, user: bool): bool {
   count(L.COUNT_PAGE_WALK)
   levels = 0
   const slot = walkSlot(linear)
-  if (load<u64>(slot) != (linear >> 21) + 1) {
-    // RW and US of all levels are anded, NX is ored: keep NX inverted while anding.
-    return walkFrom(load<u64>(L.CR3) & ADDRESS, RW | US | NX, 3, linear, access, user)
-  }
+  if (load<u64>(slot) != (linear >> 21) + 1) return walkFromTop(linear, access, user)
   const entry = load<u64>(slot, 8)
   const rights = load<u64>(slot, 16)
-  if (load<u32>(slot, 24) == 0) return walkFrom(entry & ADDRESS, rights, 0, linear, access, user)
-  // A large page that is not dirty yet is to be written: the whole walk finds the entry to mark.
-  if (access == WRITE && (entry & D) == 0) {
-    return walkFrom(load<u64>(L.CR3) & ADDRESS, RW | US | NX, 3, linear, access, user)
+  if (load<u32>(slot, 24) == 0) {
+    if (legacy()) return walkLegacyTable(entry, rights, linear, access, user)
+    return walkFrom(entry & ADDRESS, rights, 0, linear, access, user)
   }
-  found(linear, entry, rights, 21)
+  // A large page that is not dirty yet is to be written: the whole walk finds the entry to mark.
+  if (access == WRITE && (entry & D) == 0) return walkFromTop(linear, access, user)
+  found(linear, entry, rights, legacy() ? 22 : 21)
+  return true
+}
+
+// RW and US of all levels are anded, NX is ored: NX is kept inverted while anding.
+function walkFromTop(linear: u64, access: u32, user: bool): bool {
+  const all = RW | US | NX
+  if (longMode()) return walkFrom(load<u64>(L.CR3) & ADDRESS, all, 3, linear, access, user)
+  if (legacy()) return walkLegacyDirectory(linear, access, user)
+  const pointer = load<u64>(L.PDPTE + (((linear >> 30) as u32) & 3) * 8)
+  if ((pointer & P) != 0) return walkFrom(pointer & ADDRESS, all, 1, linear, access, user)
+  pageFault(linear, 0, access, user)
+  return false
+}
+
+// An entry of 32 bits; 0 when it is not present or reading it faulted.
+function readLegacyEntry(gpa: u64, linear: u64, access: u32, user: bool): u64 {
+  const entry = readPhysical32(gpa) as u64
+  if (faulted()) return 0
+  if ((entry & P) == 0) {
+    pageFault(linear, 0, access, user)
+    return 0
+  }
+  note(gpa, entry)
+  return entry
+}
+
+function walkLegacyDirectory(linear: u64, access: u32, user: bool): bool {
+  const entry = readLegacyEntry((load<u64>(L.CR3) & 0xfffff000) + ((linear >> 22) << 2), linear, access, user)
+  if (entry == 0) return false
+  const rights = (entry & (RW | US)) | NX
+  if ((entry & PS) == 0 || (cr4() & CR4_PSE) == 0) {
+    if ((entry & A) != 0) remember(linear, entry, rights, false)
+    return walkLegacyTable(entry, rights, linear, access, user)
+  }
+  // PSE-36: bits 32-39 of the address are in bits 13-20, and bit 21 is reserved.
+  const address = (entry & 0xffc00000) | ((entry & 0x1fe000) << 19)
+  if ((entry & 0x200000) != 0 || (address & beyondPhysical()) != 0) {
+    pageFault(linear, ERROR_PRESENT | ERROR_RESERVED, access, user)
+    return false
+  }
+  const leaf = address | (entry & 0xfff)
+  if ((entry & A) != 0) remember(linear, leaf, rights, true)
+  found(linear, leaf, rights, 22)
+  return true
+}
+
+function walkLegacyTable(directory: u64, above: u64, linear: u64, access: u32, user: bool): bool {
+  const gpa = (directory & 0xfffff000) + (((linear >> 12) & 1023) << 2)
+  const entry = readLegacyEntry(gpa, linear, access, user)
+  if (entry == 0) return false
+  found(linear, entry, above & (entry | NX), 12)
   return true
 }
 
@@ -160,7 +242,7 @@ function allowed(access: u32, context: u32): bool {
   const user = context == L.CONTEXT_USER || context == L.CONTEXT_USER_ALIGNED
   if (user && !userPage) return false
   if (access == EXECUTE) {
-    if ((walkedRights & NX) == 0 && (efer() & EFER_NXE) != 0) return false
+    if ((walkedRights & NX) == 0 && noExecute()) return false
     return user || !userPage || (cr4() & CR4_SMEP) == 0
   }
   if (!user && userPage && context == L.CONTEXT_SUPERVISOR_SMAP) return false
@@ -174,9 +256,10 @@ function setAccessed(dirty: bool): bool {
     const entry = load<u64>(TRAIL + (i << 4), 8)
     const wanted = entry | A | (dirty && i == levels - 1 ? D : 0)
     if (wanted == entry) continue
-    writePhysical64(gpa, wanted)
+    if (legacy()) writePhysical32(gpa, wanted as u32)
+    else writePhysical64(gpa, wanted)
     if (faulted()) return false
-    if (i == levels - 1) walkedLeaf = wanted
+    if (i == levels - 1) walkedLeaf |= wanted & (A | D)
   }
   return true
 }
@@ -189,7 +272,7 @@ function permitted(linear: u64, access: u32, context: u32, user: bool): bool {
   return false
 }
 
-// Without paging every page is its own.
+// Without paging every page is its own. (Linear addresses have 32 bits then.)
 function unpaged(linear: u64): void {
   walkedPage = linear & ~(4095 as u64)
   walkedRights = RW | US | NX
@@ -283,15 +366,39 @@ function translateIn(linear: u64, access: u32, context: u32): u32 {
   return walkAndFill(linear, access, context)
 }
 
+// The four PDPTE registers from the table at CR3, as MOV to CR3 and changes of the paging mode load them (4.4.1); false, and
+// none loaded, when one of them is present and has a reserved bit set, or the EPT forbids to read them.
+export function loadPointers(cr3: u64): bool {
+  const table = cr3 & 0xffffffe0
+  const reserved = beyondPhysical() | 0xfff00000000001e6
+  for (let i: u32 = 0; i < 4; i++) {
+    const entry = readPhysical64(table + ((i << 3) as u64))
+    if (faulted()) return false
+    if ((entry & P) != 0 && (entry & reserved) != 0) return false
+    store<u64>(L.SCRATCH + (i << 3), entry)
+  }
+  memory.copy(L.PDPTE, L.SCRATCH, 32)
+  return true
+}
+
+const NOT_MAPPED: u64 = 0xffffffffffffffff
+
 // Looks a linear address up without faults, rights or traces, for the monitor: guest-physical address or -1.
 export function lookUp(linear: u64): u64 {
   if ((cr0() & CR0_PG) == 0) return linear
-  let table = load<u64>(L.CR3) & ADDRESS
-  let shift: u64 = 39
+  if (longMode()) return lookUpFrom(load<u64>(L.CR3) & ADDRESS, 39, linear)
+  if (legacy()) return lookUpLegacy(linear)
+  const pointer = load<u64>(L.PDPTE + (((linear >> 30) as u32) & 3) * 8)
+  return (pointer & P) != 0 ? lookUpFrom(pointer & ADDRESS, 21, linear) : NOT_MAPPED
+}
+
+function lookUpFrom(top: u64, first: u64, linear: u64): u64 {
+  let table = top
+  let shift = first
   while (shift >= 12) {
     const host = hostOf(table + (((linear >> shift) & 511) << 3))
     const entry = load<u64>(host)
-    if ((entry & P) == 0 || !isRam(host)) return 0xffffffffffffffff
+    if ((entry & P) == 0 || !isRam(host)) return NOT_MAPPED
     if (shift == 12 || ((entry & PS) != 0 && shift < 39)) {
       const offset = ((1 as u64) << shift) - 1
       return (entry & ADDRESS & ~offset) | (linear & offset)
@@ -299,7 +406,19 @@ export function lookUp(linear: u64): u64 {
     table = entry & ADDRESS
     shift -= 9
   }
-  return 0xffffffffffffffff
+  return NOT_MAPPED
+}
+
+function lookUpLegacy(linear: u64): u64 {
+  const directory = hostOf((load<u64>(L.CR3) & 0xfffff000) + (((linear >> 22) & 1023) << 2))
+  const entry = load<u32>(directory) as u64
+  if ((entry & P) == 0 || !isRam(directory)) return NOT_MAPPED
+  if ((entry & PS) != 0 && (cr4() & CR4_PSE) != 0) {
+    return (entry & 0xffc00000) | ((entry & 0x1fe000) << 19) | (linear & 0x3fffff)
+  }
+  const table = hostOf((entry & 0xfffff000) + (((linear >> 12) & 1023) << 2))
+  const leaf = load<u32>(table) as u64
+  return (leaf & P) != 0 && isRam(table) ? (leaf & 0xfffff000) | (linear & 4095) : NOT_MAPPED
 }
 
 // Host address of a page that the running code may execute, else 0. Nothing is raised and no accessed bit set: a page

@@ -41,6 +41,18 @@ export function readPhysical64(gpa: u64): u64 {
   return eptAllows(host, gpa, READ) ? load<u64>(host) : 0
 }
 
+export function readPhysical32(gpa: u64): u32 {
+  const host = hostOf(gpa)
+  return eptAllows(host, gpa, READ) ? load<u32>(host) : 0
+}
+
+export function writePhysical32(gpa: u64, value: u32): void {
+  const host = hostOf(gpa)
+  if (!isRam(host) || !eptAllows(host, gpa, WRITE)) return
+  store<u32>(host, value)
+  codeWritten(host, 4)
+}
+
 export function writePhysical64(gpa: u64, value: u64): void {
   const host = hostOf(gpa)
   if (!isRam(host) || !eptAllows(host, gpa, WRITE)) return

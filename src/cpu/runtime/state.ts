@@ -56,6 +56,8 @@ export const RFLAGS_NT: u32 = 0x4000
 export const RFLAGS_RF: u32 = 0x10000
 export const RFLAGS_VM: u32 = 0x20000
 export const RFLAGS_AC: u32 = 0x40000
+export const RFLAGS_VIF: u32 = 0x80000
+export const RFLAGS_VIP: u32 = 0x100000
 
 export const EXIT_REASON_EXCEPTION: u32 = 0
 export const EXIT_REASON_TRIPLE_FAULT: u32 = 2

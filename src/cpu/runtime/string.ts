@@ -9,7 +9,8 @@
 import * as L from '../layout'
 import { loadSized, readData, writeData } from './access'
 import { contextBase, currentContext } from './context'
-import { faulted, RFLAGS_DF, systemFlags } from './state'
+import { segmentAllows, segmentCheck } from './limit'
+import { faulted, in64, RFLAGS_DF, systemFlags } from './state'
 import { tlbEntry } from './tlb'
 import { anyBreakpoint } from './watch'
 
@@ -17,6 +18,10 @@ const COMPLETE: u32 = 0
 const FAULTED: u32 = 1
 const AGAIN: u32 = 2
 const WHILE_EQUAL: u32 = 1
+export const ES: u32 = 0
+const NUMBER_SS: u32 = 2
+const NUMBER_DS: u32 = 3
+const NUMBER_FS: u32 = 4
 
 export function addressMask(addressSize: u32): u64 {
   if (addressSize == 64) return 0xffffffffffffffff
@@ -72,12 +77,34 @@ function inPlace(linear: u64, tag: u32): u32 {
   return (linear as u32) + load<u32>(entry, L.TLB_ADDEND)
 }
 
-function sourceAddress(mask: u64, segmentBase: u64): u64 {
-  return (load<u64>(L.RSI) & mask) + segmentBase
+// Whether an operand in a segment always lies in it: in 64-bit mode, and in a flat segment of MODE_32.
+function unchecked(number: u32): bool {
+  const mode = load<u32>(L.MODE) & L.MODE_SIZE_MASK
+  return mode == L.MODE_64 || (mode == L.MODE_32 && (number == ES || number == NUMBER_SS || number == NUMBER_DS))
 }
 
-function destinationAddress(mask: u64): u64 {
-  return load<u64>(L.RDI) & mask
+// Linear address of an offset; 64-bit mode has bases for FS and GS only.
+function linearOf(number: u32, offset: u64): u64 {
+  if (in64() && number < NUMBER_FS) return offset
+  return (load<u64>(L.SEGMENTS + number * L.SEGMENT_SIZE + L.SEG_BASE) + offset) & load<u64>(L.RIP_MASK)
+}
+
+// Linear address of the element at an index register; the caller looks at faulted().
+export function elementAddress(number: u32, register: u32, size: u32, mask: u64, write: u32): u64 {
+  const offset = load<u64>(register) & mask
+  return unchecked(number) ? linearOf(number, offset) : segmentCheck(number, offset, size, write)
+}
+
+// Elements from an index register on that may be done at once: those in the page, until the index wraps around, and in the
+// segment. At least 1.
+function room(number: u32, register: u32, size: u32, mask: u64, write: u32): u64 {
+  const offset = load<u64>(register) & mask
+  const toWrap = backward() ? offset : mask - offset
+  const elements = min<u64>(inPage(linearOf(number, offset), size), toWrap / (size as u64) + 1)
+  if (unchecked(number)) return elements
+  const span = (elements - 1) * (size as u64)
+  const last = backward() ? offset - span : offset + span
+  return segmentAllows(number, offset, size, write) && segmentAllows(number, last, size, write) ? elements : 1
 }
 
 // Elements that one call does.
@@ -90,32 +117,37 @@ function wholeInPage(linear: u64, size: u32): bool {
   return ((linear as u32) & 4095) + size <= 4096
 }
 
-export function stringMove(size: u32, addressSize: u32, repeat: u32, segmentBase: u64): u32 {
+export function stringMove(size: u32, addressSize: u32, repeat: u32, segment: u32): u32 {
   const mask = addressMask(addressSize)
   const wanted = remaining(repeat, mask)
   if (wanted == 0) return COMPLETE
-  const room = min<u64>(inPage(sourceAddress(mask, segmentBase), size), inPage(destinationAddress(mask), size))
-  let left = chunk(repeat, wanted, room)
+  let left = chunk(repeat, wanted, min<u64>(room(segment, L.RSI, size, mask, 0), room(ES, L.RDI, size, mask, 1)))
   while (left != 0) {
-    const source = sourceAddress(mask, segmentBase)
-    const destination = destinationAddress(mask)
+    const source = elementAddress(segment, L.RSI, size, mask, 0)
+    if (faulted()) return FAULTED
+    const destination = linearOf(ES, load<u64>(L.RDI) & mask)
     const whole = wholeInPage(source, size) && wholeInPage(destination, size)
     const from = whole ? inPlace(source, L.TLB_READ) : 0
-    const to = from != 0 ? inPlace(destination, L.TLB_WRITE) : 0
+    const to = from != 0 && (left > 1 || unchecked(ES)) ? inPlace(destination, L.TLB_WRITE) : 0
     const done: u64 = to != 0 ? left : 1
     if (to != 0) copyElements(from, to, done as u32, size)
-    else {
-      const value = readData(source, size, 0)
-      if (faulted()) return FAULTED
-      writeData(destination, value, size, 0)
-      if (faulted()) return FAULTED
-    }
+    else if (!moveElement(source, size, mask)) return FAULTED
     moveIndex(L.RSI, done, size, addressSize)
     moveIndex(L.RDI, done, size, addressSize)
     countDown(repeat, done, addressSize)
     left -= done
   }
   return outcome(repeat, mask)
+}
+
+// The slow way; false when it faulted.
+function moveElement(source: u64, size: u32, mask: u64): bool {
+  const value = readData(source, size, 0)
+  if (faulted()) return false
+  const destination = elementAddress(ES, L.RDI, size, mask, 1)
+  if (faulted()) return false
+  writeData(destination, value, size, 0)
+  return !faulted()
 }
 
 // Overlapping moves repeat a pattern, as element after element would.
@@ -140,14 +172,15 @@ function storeSized(host: u32, value: u64, size: u32): void {
   else store<u8>(host, value as u8)
 }
 
-export function stringStore(size: u32, addressSize: u32, repeat: u32, _segmentBase: u64): u32 {
+export function stringStore(size: u32, addressSize: u32, repeat: u32, _segment: u32): u32 {
   const mask = addressMask(addressSize)
   const wanted = remaining(repeat, mask)
   if (wanted == 0) return COMPLETE
   const value = load<u64>(L.RAX)
-  let left = chunk(repeat, wanted, inPage(destinationAddress(mask), size))
+  let left = chunk(repeat, wanted, room(ES, L.RDI, size, mask, 1))
   while (left != 0) {
-    const destination = destinationAddress(mask)
+    const destination = elementAddress(ES, L.RDI, size, mask, 1)
+    if (faulted()) return FAULTED
     const to = wholeInPage(destination, size) ? inPlace(destination, L.TLB_WRITE) : 0
     const done: u64 = to != 0 ? left : 1
     if (to != 0) fillElements(to, value, done as u32, size)
@@ -174,13 +207,13 @@ function fillElements(to: u32, value: u64, elements: u32, size: u32): void {
   }
 }
 
-export function stringLoad(size: u32, addressSize: u32, repeat: u32, segmentBase: u64): u32 {
+export function stringLoad(size: u32, addressSize: u32, repeat: u32, segment: u32): u32 {
   const mask = addressMask(addressSize)
   const wanted = remaining(repeat, mask)
   if (wanted == 0) return COMPLETE
-  let left = chunk(repeat, wanted, inPage(sourceAddress(mask, segmentBase), size))
+  let left = chunk(repeat, wanted, room(segment, L.RSI, size, mask, 0))
   for (; left != 0; left--) {
-    const value = readData(sourceAddress(mask, segmentBase), size, 0)
+    const value = element(segment, L.RSI, size, mask)
     if (faulted()) return FAULTED
     if (size == 4) store<u64>(L.RAX, value)
     else storeSized(L.RAX, value, size)
@@ -207,22 +240,23 @@ function stops(repeat: u32, a: u64, b: u64): bool {
   return (repeat == WHILE_EQUAL) != (a == b)
 }
 
-// An operand of a comparison: in place when it can be, else the slow way; the caller looks at faulted().
-function element(linear: u64, size: u32): u64 {
+// An element that is read: in place when it can be, else the slow way; the caller looks at faulted().
+function element(number: u32, register: u32, size: u32, mask: u64): u64 {
+  const linear = elementAddress(number, register, size, mask, 0)
+  if (faulted()) return 0
   const host = wholeInPage(linear, size) ? inPlace(linear, L.TLB_READ) : 0
   return host != 0 ? loadSized(host, size) : readData(linear, size, 0)
 }
 
-export function stringCompare(size: u32, addressSize: u32, repeat: u32, segmentBase: u64): u32 {
+export function stringCompare(size: u32, addressSize: u32, repeat: u32, segment: u32): u32 {
   const mask = addressMask(addressSize)
   const wanted = remaining(repeat, mask)
   if (wanted == 0) return COMPLETE
-  const room = min<u64>(inPage(sourceAddress(mask, segmentBase), size), inPage(destinationAddress(mask), size))
-  let left = chunk(repeat, wanted, room)
+  let left = chunk(repeat, wanted, min<u64>(room(segment, L.RSI, size, mask, 0), room(ES, L.RDI, size, mask, 0)))
   for (; left != 0; left--) {
-    const a = element(sourceAddress(mask, segmentBase), size)
+    const a = element(segment, L.RSI, size, mask)
     if (faulted()) return FAULTED
-    const b = element(destinationAddress(mask), size)
+    const b = element(ES, L.RDI, size, mask)
     if (faulted()) return FAULTED
     moveIndex(L.RSI, 1, size, addressSize)
     moveIndex(L.RDI, 1, size, addressSize)
@@ -233,14 +267,14 @@ export function stringCompare(size: u32, addressSize: u32, repeat: u32, segmentB
   return outcome(repeat, mask)
 }
 
-export function stringScan(size: u32, addressSize: u32, repeat: u32, _segmentBase: u64): u32 {
+export function stringScan(size: u32, addressSize: u32, repeat: u32, _segment: u32): u32 {
   const mask = addressMask(addressSize)
   const wanted = remaining(repeat, mask)
   if (wanted == 0) return COMPLETE
   const a = size == 8 ? load<u64>(L.RAX) : load<u64>(L.RAX) & (((1 as u64) << ((size as u64) << 3)) - 1)
-  let left = chunk(repeat, wanted, inPage(destinationAddress(mask), size))
+  let left = chunk(repeat, wanted, room(ES, L.RDI, size, mask, 0))
   for (; left != 0; left--) {
-    const b = element(destinationAddress(mask), size)
+    const b = element(ES, L.RDI, size, mask)
     if (faulted()) return FAULTED
     moveIndex(L.RDI, 1, size, addressSize)
     countDown(repeat, 1, addressSize)
