@@ -420,6 +420,28 @@ test('an area across two pages, the second of which is not there: nothing is sto
   assert.is(saver.it.peek(0x20000), saver.it.cpu.readU64(L.YMM + 16))
 })
 
+test('code of 32 bits saves and restores eight registers', () => {
+  const saver = new Saver()
+  const { cpu } = saver.it
+  saver.use(1)
+  cpu.writeU32(L.CS + L.SEG_SELECTOR, 0x28)
+  cpu.writeU32(L.CS + L.SEG_AR, 0xc09b)
+  cpu.refresh()
+  const last = L.YMM + 15 * L.YMM_SIZE
+  const before = [cpu.readU64(last), cpu.readU64(last + 16)]
+  for (const code of [XSAVE, XSAVEOPT, XSAVEC]) {
+    saver.clear()
+    saver.save(code, ALL)
+    const registers = [160, 272, 288, 400, 576, 688, 704, 816].filter((offset) => saver.at(offset) !== UNTOUCHED)
+    assert.equal(registers, [160, 272, 576, 688])
+  }
+  saver.clear()
+  saver.set(24, 0x1f80n)
+  saver.save(XRSTOR, ALL)
+  assert.is(cpu.readU64(L.YMM + 7 * L.YMM_SIZE + 16), 0n)
+  assert.equal([cpu.readU64(last), cpu.readU64(last + 16)], before)
+})
+
 test('code that is in the area is decoded anew', () => {
   const saver = new Saver()
   saver.use(1)

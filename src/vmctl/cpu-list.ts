@@ -11,14 +11,14 @@ export function formatCpuText(): string {
     return `  ${name.padEnd(MODEL_WIDTH)}${about}${name === DEFAULT_CPU ? ' (default)' : ''}`
   })
   const { features } = describeModel(DEFAULT_CPU)
-  const others = availableFeatures().filter((feature) => !features.includes(feature))
+  const others = [...availableFeatures()].filter((feature) => !features.includes(feature))
   return [
     'CPU models:',
     ...models,
     '',
     `Features, to be added and taken away as in x86-64-v2,+aes,-popcnt; ${DEFAULT_CPU} has:`,
     ...wrapped(features),
-    `Off unless asked for, since vmm(4) hides them: ${others.join(' ')}`,
+    `Off unless asked for, since vmm(4) hides them: ${others.sort().join(' ')}`,
     '',
   ].join('\n')
 }

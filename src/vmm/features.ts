@@ -90,10 +90,22 @@ export const TRAITS: Readonly<Record<Feature, Trait>> = {
   clzero: { cpuid: [0x80000008, 'ebx', 0] },
 }
 
-/** In the order of the opcode table. */
-export function availableFeatures(): Feature[] {
-  const implemented = implementedFeatures()
-  return [...WITHOUT_INSTRUCTIONS, ...DECODED.filter((feature) => implemented.has(feature))]
+/** What this processor has. */
+export function availableFeatures(): Set<Feature> {
+  const features = new Set<Feature>([...WITHOUT_INSTRUCTIONS, ...implementedFeatures()])
+  dropOrphans(features, (feature) => features.delete(feature))
+  return features
+}
+
+/** Hands over each feature that lacks one it needs, until there is none left; `drop` takes it away. */
+export function dropOrphans(features: Features, drop: (feature: Feature, missing: Feature) => void): void {
+  for (let before = -1; before !== features.size; ) {
+    before = features.size
+    for (const feature of features) {
+      const missing = TRAITS[feature].needs?.find((needed) => !features.has(needed))
+      if (missing !== undefined) drop(feature, missing)
+    }
+  }
 }
 
 /** Those that instructions depend on: what the decoder is to know. */

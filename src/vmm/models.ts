@@ -12,10 +12,10 @@ import {
   availableFeatures,
   cr4Allowed,
   decodedFeatures,
+  dropOrphans,
   eferAllowed,
   type Feature,
   type Features,
-  TRAITS,
   xcr0Allowed,
 } from './features.ts'
 
@@ -123,7 +123,7 @@ const ALIASES: Readonly<Record<string, Feature>> = {
  * @param available what the processor has
  * @throws VmmError EINVAL, in words that say what there is
  */
-export function cpuModel(text: string, available: Features = new Set(availableFeatures())): CpuModel {
+export function cpuModel(text: string, available: Features = availableFeatures()): CpuModel {
   const [name = '', ...switches] = text.split(',').map((word) => word.trim())
   const definition = Object.hasOwn(MODELS, name) ? MODELS[name] : undefined
   if (definition === undefined) throw invalid(`there is no CPU model '${name}'; there are ${listed(cpuModelNames())}`)
@@ -139,7 +139,10 @@ export function cpuModel(text: string, available: Features = new Set(availableFe
       asked.delete(feature)
     }
   }
-  settle(features, asked)
+  dropOrphans(features, (feature, missing) => {
+    if (asked.has(feature)) throw invalid(`CPU feature '${feature}' needs '${missing}', which is not there`)
+    features.delete(feature)
+  })
   const { signature, brand } = definition
   return { name: text, features, signature, brand, physicalBits: physicalBits(features) }
 }
@@ -180,19 +183,6 @@ function featureOf(word: string, available: Features): Feature {
   // Without an FPU there would have to be #NM for an emulator of one, and bytes of D8-DF that do nothing.
   if (feature === 'x87' && word.startsWith('-')) throw invalid('the CPU always has its x87 FPU')
   return feature
-}
-
-/** Takes away what lacks something that it needs. @throws VmmError when it was asked for by name */
-function settle(features: Set<Feature>, asked: Features): void {
-  for (let before = -1; before !== features.size; ) {
-    before = features.size
-    for (const feature of features) {
-      const missing = (TRAITS[feature].needs ?? []).find((needed) => !features.has(needed))
-      if (missing === undefined) continue
-      if (asked.has(feature)) throw invalid(`CPU feature '${feature}' needs '${missing}', which is not there`)
-      features.delete(feature)
-    }
-  }
 }
 
 function physicalBits(features: Features): number {
