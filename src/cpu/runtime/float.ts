@@ -76,6 +76,14 @@ export function checkPendingFloat(): u32 {
   return 1
 }
 
+// As after reset: rounds to nearest, all exceptions are masked.
+export const INITIAL_MXCSR: u32 = 0x1f80
+
+export function resetMxcsr(): void {
+  store<u32>(L.MXCSR, INITIAL_MXCSR)
+  mxcsrChanged()
+}
+
 // To be called when MXCSR was written.
 export function mxcsrChanged(): void {
   const mxcsr = load<u32>(L.MXCSR)

@@ -4,8 +4,9 @@
 import * as L from '../layout'
 import { dropPage, pageEntry } from './code'
 import { contextChanged } from './context'
-import { floatModeChanged } from './float'
+import { floatModeChanged, resetMxcsr } from './float'
 import { flushTlb } from './tlb'
+import { x87Initialize } from './x87-environment'
 
 export { modifyCommit, modifyMiss, probeOperand, readMiss, storeTenBytes, writeMiss } from './access'
 export {
@@ -114,6 +115,8 @@ export function initialize(): void {
   store<i32>(L.FAULT_VECTOR, -1)
   store<u32>(L.EXIT_REASON, L.EXIT_NONE)
   store<u64>(L.RFLAGS, 2)
+  x87Initialize()
+  resetMxcsr()
   flushTlb(false)
   floatModeChanged()
   contextChanged()

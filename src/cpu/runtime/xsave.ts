@@ -7,10 +7,10 @@
 
 import * as L from '../layout'
 import { probeWrite, readBlock, readData, writeBlock } from './access'
-import { mxcsrChanged } from './float'
+import { INITIAL_MXCSR, resetMxcsr } from './float'
 import { hasValidMxcsr, putMxcsr, putX87, putXmm, takeMxcsr, takeX87, takeXmm, xmmCount } from './fxsave'
 import { CR0_TS, CR4_OSXSAVE, complete, cr0, cr4, faulted, faultPlain, gp0, VECTOR_NM, VECTOR_UD } from './state'
-import { x87Initialize } from './x87-environment'
+import { INITIAL_CONTROL, x87Initialize } from './x87-environment'
 
 const X87: u64 = 1
 const SSE: u64 = 2
@@ -30,9 +30,6 @@ const YMM_HIGH: u32 = 576
 const IMAGE_SIZE: u32 = 832
 const ALIGNMENT: u64 = 64
 const COMPACTED: u64 = 0x8000000000000000
-
-const INITIAL_CONTROL: u32 = 0x37f
-const INITIAL_MXCSR: u32 = 0x1f80
 
 // False when the instruction may not be run, or not there.
 function allowed(address: u64): bool {
@@ -201,9 +198,6 @@ export function xrstor(address: u64, wide: u32, flags: u32): void {
   }
   take(asked, held, wide)
   if (mxcsr) takeMxcsr(IMAGE)
-  else if (compacted && (asked & SSE) != 0) {
-    store<u32>(L.MXCSR, INITIAL_MXCSR)
-    mxcsrChanged()
-  }
+  else if (compacted && (asked & SSE) != 0) resetMxcsr()
   complete()
 }
