@@ -166,7 +166,7 @@ export function settleInto(destination: u32, pop: u32): void {
 
 // Pushes A. A denormal is pushed even if the exception is not masked.
 export function settlePushed(): void {
-  if (!isEmpty(7)) stackOverflow()
+  if (!isEmpty(7) && (Status.flags & STACK_FAULT) == 0) stackOverflow()
   if (!settleUnless(IE | STACK_FAULT)) return
   moveTop(7)
   storeRegister(0)
