@@ -48,7 +48,7 @@ test('leaf 1: signature, CLFLUSH line, features', () => {
     'x86-64': ['300f10', '800', '80000000', '78ba97d'],
     // CMOV PGE CX8 PAE MSR TSC PSE DE FPU
     i686: ['612', '0', '80000000', 'a17d'],
-    i486: ['484', '0', '80000000', '1'],
+    i486: ['484', '0', '80000000', '9'],
   }
   for (const model of MODELS) assert.equal(new Shown(model).leaf(1), expected[model], model)
 })
@@ -94,7 +94,7 @@ test('leaf 0x80000001: features of its own, and those that AMD repeats', () => {
     'x86-64-v2': ['300f10', '0', '1', '2193a97d'],
     'x86-64': ['300f10', '0', '0', '2193a97d'],
     i686: ['612', '0', '0', 'a17d'],
-    i486: ['484', '0', '0', '1'],
+    i486: ['484', '0', '0', '9'],
   }
   for (const model of MODELS) assert.equal(new Shown(model).leaf(0x80000001), expected[model], model)
 })

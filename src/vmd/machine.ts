@@ -10,6 +10,7 @@ import {
   openVmm,
   type ProcessorStatistics,
   type RandomSource,
+  VCPU_REGS_EFER,
   VM_EXIT_NONE,
   VMX_EXIT,
   type VmExitBuffer,
@@ -19,7 +20,8 @@ import { Bus } from './bus.ts'
 import { ExitPort } from './devices/exit-port.ts'
 import { Ns8250 } from './devices/ns8250.ts'
 import type { Host } from './host.ts'
-import { type LoadedImage, loadImage } from './loader/index.ts'
+import { type LoadedImage, LoaderError, loadImage } from './loader/index.ts'
+import { EFER_LMA } from './loader/state.ts'
 import { type MemRange, memoryMap, vcpMemranges } from './memory-map.ts'
 import { type Outcome, VcpuLoop } from './vcpu.ts'
 
@@ -147,6 +149,10 @@ export class Machine {
     const { image, commandLine = '', random = hostRandom } = this.config
     const memory = this.vmm.memory(this.vmId)
     const { format, state }: LoadedImage = loadImage(image, { memory, map, commandLine, random })
+    const { name, features } = this.vmm.cpu(this.vmId)
+    if (((state.vrs_msrs[VCPU_REGS_EFER] ?? 0n) & EFER_LMA) !== 0n && !features.has('lm')) {
+      throw new LoaderError(`the kernel is entered in long mode, which CPU model ${name} lacks`)
+    }
     this.vmm.resetcpu({ vrp_vm_id: this.vmId, vrp_vcpu_id: 0, vrp_init_state: state })
     return format
   }

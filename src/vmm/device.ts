@@ -248,6 +248,11 @@ export class Vmm {
     return this.#findVm('memory', vmId).memory
   }
 
+  /** What processor a VM has. @throws VmmError ENOENT */
+  cpu(vmId: number): CpuModel {
+    return this.#find('cpu', vmId, 0).vcpu.model
+  }
+
   /** The guest's time-stamp counter now: devices that keep time should use the guest's own. @throws VmmError ENOENT */
   tsc(vmId: number): bigint {
     return this.#find('tsc', vmId, 0).vcpu.tsc

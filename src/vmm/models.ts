@@ -43,8 +43,8 @@ const SIGNATURE = 0x00300f10
 const SIGNATURE_I686 = 0x612
 const SIGNATURE_I486 = 0x484
 
-const I486: readonly Feature[] = ['x87']
-const I686: readonly Feature[] = [...I486, 'de', 'pse', 'tsc', 'msr', 'pae', 'mce', 'cx8', 'pge', 'cmov']
+const I486: readonly Feature[] = ['x87', 'pse']
+const I686: readonly Feature[] = [...I486, 'de', 'tsc', 'msr', 'pae', 'mce', 'cx8', 'pge', 'cmov']
 const X86_64: readonly Feature[] = [
   ...I686,
   ...(['sysenter', 'pat', 'pse36', 'clflush', 'mmx', 'fxsr', 'sse', 'sse2', 'syscall', 'nx', 'lm'] as const),
