@@ -157,6 +157,10 @@ export const PHYSICAL_BITS = 0x490
 export const XCR0_ALLOWED = 0x498
 // Not zero: SYSENTER and SYSEXIT work in long mode, as on Intel processors.
 export const LONG_SYSENTER = 0x494
+// Not zero: a page-directory-pointer entry may map 1 GB.
+export const GIGABYTE_PAGES = 0x47c
+// Not zero: XRSTOR takes the compacted format.
+export const COMPACTED_STATE = 0x4a4
 
 // Guest-physical memory ranges: count, then { gpa u64, size u64, host u32, pad } of 24 bytes.
 export const RANGE_COUNT = 0x4a0
@@ -241,8 +245,21 @@ export const MXCSR = 0xb00
 // Exception flags that the running instruction has raised, in the order of MXCSR's; they are settled at its end.
 export const FLOAT_FLAGS = 0xb04
 // Not zero: MXCSR rounds to nearest, masks all exceptions, has neither FTZ nor DAZ, and the precision flag is set already; so
-// an operation on normal numbers with a normal result has no effect but the result.
+// an operation on normal numbers with a normal result has no effect but the result. It is then twice the bits of infinity as
+// f32, which twice the bits of a finite result are less than; FLOAT_FAST_64 is the same for f64.
 export const FLOAT_FAST = 0xb08
+export const FLOAT_FAST_64 = 0xb10
+// The same, but the precision flag may be clear: no effect of an operation whose result is exact.
+export const FLOAT_STANDARD = 0xb18
+// For packed operations, 16 bytes each; see isa/float-elements.ts. The first two depend on MXCSR, the others are constants.
+export const PACKED_LEAST_32 = 0xb20
+export const PACKED_LEAST_64 = 0xb30
+export const PACKED_CONSTANT_LEAST_32 = 0xb40
+export const PACKED_CONSTANT_LEAST_64 = 0xb50
+export const PACKED_OPERAND_32 = 0xb60
+export const PACKED_OPERAND_64 = 0xb70
+export const PACKED_RESULT_32 = 0xb80
+export const PACKED_RESULT_64 = 0xb90
 // MODE_FLOAT_CHECKED and MODE_AVX_CHECKED, as CR0, CR4 and XCR0 have them now.
 export const MODE_FLOAT = 0xb0c
 

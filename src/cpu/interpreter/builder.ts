@@ -59,11 +59,7 @@ export class InterpreterBuilder extends VectorBuilder {
     this.#writeCondition = undefined
     this.#ended = false
     this.beginVector(operation.entry, operation.kinds, operation.size)
-    const mmx = operation.kinds.includes(OperandKind.mmx)
-    // MASKMOVQ is an MMX instruction even if its implied operand faults.
-    const faultsFirst = operation.kinds.includes(OperandKind.mem) || operation.entry.float
-    if (mmx) this.#checkPendingFloat()
-    if (mmx && !faultsFirst) this.#enterMmx()
+    if (this.#usesMmx) this.#checkPendingFloat()
     const result = this.defineHalves(() => this.#define())
     if (operation.entry.float) this.#settleFloat()
     if (Array.isArray(result)) {
@@ -71,14 +67,24 @@ export class InterpreterBuilder extends VectorBuilder {
       this.#commit(1, result[1])
       this.#commit(0, result[0])
     } else if (result) this.#commit(0, result)
-    if (mmx && faultsFirst) this.#enterMmx()
+    if (this.#usesMmx && this.#storesToMemory) this.#enterMmx()
     if (!this.#ended) this.nextRecord()
   }
 
   #define(): ReturnType<Operation['entry']['define']> {
     const { kinds, entry } = this.#operation
     const operands = kinds.map((kind, index) => this.#operand(kind, entry.uses[index] ?? '-', index))
+    // A memory operand that faults comes before it, but a floating-point exception behind it.
+    if (this.#usesMmx && !this.#storesToMemory) this.#enterMmx()
     return entry.define(this, ...(operands as Value[]))
+  }
+
+  get #usesMmx(): boolean {
+    return this.#operation.kinds.includes(OperandKind.mmx)
+  }
+
+  get #storesToMemory(): boolean {
+    return this.#operation.kinds[0] === OperandKind.mem
   }
 
   #checkPendingFloat(): void {

@@ -70,7 +70,7 @@ function addressSizes({ addressSized, modal }: Entry, kind: CodeKind): readonly 
 
 const KINDS: readonly CodeKind[] = ['long', 'flat', 'segmented']
 
-/** The forms of one name, told apart: 4 bits for each of four kinds, 3 for the operand size and those of two operands, 2 each for address and code. */
+/** The forms of one name, told apart: 4 bits for each of four kinds, 3 for the operand size and those of three operands, 2 each for address and code. */
 function keyOf(
   kinds: ArrayLike<number>,
   count: number,
@@ -83,9 +83,9 @@ function keyOf(
   for (let operand = 0; operand < count; operand++) {
     key |= (KIND_CODE[kinds[operand] as number] as number) << (2 + operand * 4)
   }
-  const size0 = count > 0 ? (SIZE_CODE[sizes[0] as number] as number) : 0
-  const size1 = count > 1 ? (SIZE_CODE[sizes[1] as number] as number) : 0
-  return key | (size0 << 18) | (size1 << 21) | ((SIZE_CODE[size] as number) << 24) | (code << 27)
+  const sizeOf = (operand: number): number => (operand < count ? (SIZE_CODE[sizes[operand] as number] as number) : 0)
+  key |= (sizeOf(0) << 18) | (sizeOf(1) << 21) | (sizeOf(2) << 29)
+  return key | ((SIZE_CODE[size] as number) << 24) | (code << 27)
 }
 
 function operationName({ entry, size, kinds, sizes, addressSize, codeKind }: Omit<Operation, 'name'>): string {

@@ -4,9 +4,10 @@
 import * as L from '../layout'
 import { dropPage, pageEntry } from './code'
 import { contextChanged } from './context'
-import { floatModeChanged } from './float'
+import { floatModeChanged, initializeFloat, resetMxcsr } from './float'
 import { makeAesTables } from './simd-aes'
 import { flushTlb } from './tlb'
+import { x87Initialize } from './x87-environment'
 
 export { modifyCommit, modifyMiss, probeOperand, readMiss, storeTenBytes, writeMiss } from './access'
 export {
@@ -46,6 +47,7 @@ export { fxrstor, fxsave } from './fxsave'
 export { completeIn, input, output, stringInput, stringOutput } from './io'
 export { checkWritable, segmentCheck } from './limit'
 export { refresh } from './mode'
+export { fusedMultiplyAdd } from './multiply-add'
 export { executableHost, lookUp } from './paging'
 export { farReturn, interruptReturn, popFlags } from './return'
 export { checkBaseInstructions, moveToSegment, readSelector, writeSegmentBase } from './segment'
@@ -118,6 +120,7 @@ export {
 export * from './x87-remainder'
 export * from './x87-transcendental'
 export * from './x87-transfer'
+export { xrstor, xsave, xsavec, xsaveopt } from './xsave'
 
 // A fresh memory becomes a processor without any register state.
 export function initialize(): void {
@@ -128,8 +131,11 @@ export function initialize(): void {
   store<u32>(L.EXIT_REASON, L.EXIT_NONE)
   store<u64>(L.RFLAGS, 2)
   makeAesTables()
+  x87Initialize()
+  resetMxcsr()
   flushTlb(false)
   floatModeChanged()
+  initializeFloat()
   contextChanged()
 }
 
