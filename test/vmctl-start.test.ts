@@ -98,6 +98,7 @@ test('the status of the guest, and one JSON object', async () => {
     engine: 'interpreter',
     clock: 'host',
     memory: 4 << 20,
+    cpu: 'max',
     reason: 'poweroff',
     status: 42,
     instructions: 6,

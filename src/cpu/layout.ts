@@ -157,6 +157,10 @@ export const PHYSICAL_BITS = 0x490
 export const XCR0_ALLOWED = 0x498
 // Not zero: SYSENTER and SYSEXIT work in long mode, as on Intel processors.
 export const LONG_SYSENTER = 0x494
+// Not zero: a page-directory-pointer entry may map 1 GB.
+export const GIGABYTE_PAGES = 0x47c
+// Not zero: XRSTOR takes the compacted format.
+export const COMPACTED_STATE = 0x4a4
 
 // Guest-physical memory ranges: count, then { gpa u64, size u64, host u32, pad } of 24 bytes.
 export const RANGE_COUNT = 0x4a0
@@ -241,8 +245,21 @@ export const MXCSR = 0xb00
 // Exception flags that the running instruction has raised, in the order of MXCSR's; they are settled at its end.
 export const FLOAT_FLAGS = 0xb04
 // Not zero: MXCSR rounds to nearest, masks all exceptions, has neither FTZ nor DAZ, and the precision flag is set already; so
-// an operation on normal numbers with a normal result has no effect but the result.
+// an operation on normal numbers with a normal result has no effect but the result. It is then twice the bits of infinity as
+// f32, which twice the bits of a finite result are less than; FLOAT_FAST_64 is the same for f64.
 export const FLOAT_FAST = 0xb08
+export const FLOAT_FAST_64 = 0xb10
+// The same, but the precision flag may be clear: no effect of an operation whose result is exact.
+export const FLOAT_STANDARD = 0xb18
+// For packed operations, 16 bytes each; see isa/float-elements.ts. The first two depend on MXCSR, the others are constants.
+export const PACKED_LEAST_32 = 0xb20
+export const PACKED_LEAST_64 = 0xb30
+export const PACKED_CONSTANT_LEAST_32 = 0xb40
+export const PACKED_CONSTANT_LEAST_64 = 0xb50
+export const PACKED_OPERAND_32 = 0xb60
+export const PACKED_OPERAND_64 = 0xb70
+export const PACKED_RESULT_32 = 0xb80
+export const PACKED_RESULT_64 = 0xb90
 // MODE_FLOAT_CHECKED and MODE_AVX_CHECKED, as CR0, CR4 and XCR0 have them now.
 export const MODE_FLOAT = 0xb0c
 
@@ -267,6 +284,9 @@ export const LAZY_FIRST = 0xe18
 export const LAZY_SECOND = 0xe20
 // The mode whose code each of the two target tables holds (supervisor, user).
 export const TARGET_MODES = 0xe28
+// Bit n: TLB set n was filled by 64-bit code. Sums of 32-bit addresses are looked up before they wrap around, and must not
+// find what lies above 4 GB.
+export const TLB_WIDE = 0xe30
 // Pages that translated code has just used, by base register and by page of constant addresses: a tag for reading, a tag for
 // writing, and the addend. They hold what the TLB holds.
 export const PAGE_SLOTS = 0x1000
@@ -277,6 +297,9 @@ export const SLOT_WRITE = 8
 export const SLOT_ADDEND = 16
 // A tag that compares equal with no address, since it has an offset in the page (jit/pages.ts).
 export const NO_PAGE = 0x800
+
+// The substitution table of AES and its inverse, 256 bytes each.
+export const AES_BOXES = 0x3000
 
 // Code modes; the key of a record together with its host address. MODE_32 is 32-bit code with flat CS, SS, DS and ES (base 0,
 // limit 4 GB, stack of 32 bits); all other 32-bit code, and 16-bit code always, looks at each segment (MODE_32_SEGMENTED).

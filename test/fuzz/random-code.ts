@@ -5,6 +5,7 @@
  */
 import { createHash } from 'node:crypto'
 import { Cpu, type TranslatorFactory } from '../../src/cpu/cpu.ts'
+import { FEATURES } from '../../src/cpu/decoder/features.ts'
 import {
   ERRNO,
   openVmm,
@@ -75,7 +76,8 @@ export class FuzzMachine {
     const translator = ENGINES[engine]
     this.#slice = slice
     const createCpu = (options: ConstructorParameters<typeof Cpu>[0]): Cpu =>
-      (this.#cpu = new Cpu({ ...options, ...(translator && { translator }) }))
+      // What is not complete yet is to be played, too.
+      (this.#cpu = new Cpu({ ...options, features: FEATURES, ...(translator && { translator }) }))
     const clock = exact ? 'instructions' : { tsc: (count: bigint) => count, wall: (count: bigint) => count }
     this.#vmm = openVmm({ clock, slice, createCpu, ports: 'all' })
   }

@@ -73,6 +73,19 @@ export class Flags {
     x.writeFlag('aux', x.i32(0))
   }
 
+  /**
+   * How floating-point numbers compare, which are f32 or f64: CF less, ZF equal, and both and PF when one is a NaN. A result
+   * of 0 has PF, which equal numbers have not.
+   */
+  compareFloats(a: Value, b: Value): void {
+    const x = this.#x
+    const is = (name: string): Value => x.apply(`${a.type}.${name}`, 'i32', a, b)
+    x.writeFlag('result', x.extendUnsigned(x.binary('or', is('lt'), is('gt'))))
+    x.writeFlag('carry', x.eqz(is('ge')))
+    x.writeFlag('overflow', x.i32(0))
+    x.writeFlag('aux', x.binary('shl', is('eq'), x.i32(2)))
+  }
+
   // Pieces
 
   /** ZF, SF and PF from a result of the operand size. */
@@ -88,6 +101,17 @@ export class Flags {
   /** OF from an i32 0 or 1. */
   overflow(bool: Value): void {
     this.#x.writeFlag('overflow', this.#x.binary('shl', bool, this.#x.i32(31)))
+  }
+
+  /** ZF and CF from i32 0 or 1, the others cleared. */
+  zeroAndCarry(zf: Value, cf: Value): void {
+    const x = this.#x
+    const zero = x.let(zf)
+    this.carry(cf)
+    this.overflow(x.i32(0))
+    // A result of 1 has no flag, a result of 0 would have PF, too.
+    x.writeFlag('result', x.extendUnsigned(x.eqz(zero)))
+    x.writeFlag('aux', x.binary('shl', zero, x.i32(2)))
   }
 
   /** AF cleared, and PF and SF taken from the result alone. */

@@ -14,13 +14,15 @@ const HALF = 16
 export abstract class VectorBuilder extends Builder {
   #entry!: Entry
   #kinds: ArrayLike<number> = []
-  /** Host address of the memory operand. */
+  /** Host address of the memory operand, once known; of one that is only written, if that may come too late. */
   #host: Value | undefined
   #high: Value | undefined
 
   /** A register operand, from a byte offset on; MMX registers zero-extended. */
   protected abstract loadVector(index: number, type: Type, bytes: 4 | 8 | 16, offset: number): Value
   protected abstract storeVector(index: number, value: Value, offset: number): void
+  /** Where a register operand lies in the CPU state. */
+  protected abstract vectorAddress(index: number): Value
   protected abstract storeMmx(index: number, value: Value): void
   /** Host address of the memory operand. */
   protected abstract vectorHostToRead(bytes: OperandBytes): Value
@@ -36,7 +38,8 @@ export abstract class VectorBuilder extends Builder {
     this.#host = undefined
     this.#high = undefined
     this.half = 0
-    this.vectorSize = this.#has(OperandKind.xmm) || this.#has(OperandKind.mmx) ? size : 0
+    // Conversions from memory to a general register have no vector operand.
+    this.vectorSize = entry.float || this.#has(OperandKind.xmm) || this.#has(OperandKind.mmx) ? size : 0
   }
 
   #has(kind: OperandKind): boolean {
@@ -49,6 +52,8 @@ export abstract class VectorBuilder extends Builder {
 
   /** Runs a definition, once for each half if it is one by lanes. */
   protected defineHalves(define: () => ReturnType<Definition>): ReturnType<Definition> {
+    // A page fault comes before floating-point exceptions.
+    if (this.#entry.float && this.#kinds[0] === OperandKind.mem) this.#host = this.vectorHostToWrite(this.memoryBytes)
     if (!this.#entry.lanes || this.vectorSize !== 256) return define()
     const low = this.let(define() as Value)
     this.half = 1
@@ -72,6 +77,7 @@ export abstract class VectorBuilder extends Builder {
   }
 
   protected readVectorRegister(index: number, use: Use): Value {
+    if (use === 'a' || use === 'o') return this.vectorAddress(index)
     if (use !== 'r' && use !== 'rw') return this.loadVector(index, scalarType(use), scalarBytes(use), 0)
     if (this.#kinds[index] === OperandKind.mmx) return this.loadVector(index, 'v128', 8, 0)
     return this.loadVector(index, 'v128', HALF, this.operandSizes[index] === 256 ? this.half * HALF : 0)
@@ -85,7 +91,15 @@ export abstract class VectorBuilder extends Builder {
     if (use !== 'r') return this.load(scalarType(use), scalarBytes(use), host)
     if (bytes === 32) return this.load('v128', HALF, host, this.half * HALF)
     if (bytes > 2) return this.load('v128', bytes as 4 | 8 | 16, host)
-    return this.withLane('i32x4', this.v128(0n), 0, this.load('i32', bytes as Bytes, host))
+    return this.let(this.withLane('i32x4', this.v128(0n), 0, this.load('i32', bytes as Bytes, host)))
+  }
+
+  kindOf(operand: number): OperandKind {
+    return (this.#kinds[operand] ?? OperandKind.none) as OperandKind
+  }
+
+  current(operand: number): Value {
+    return this.loadVector(operand, 'v128', HALF, 0)
   }
 
   high(operand: number): Value {
@@ -108,12 +122,13 @@ export abstract class VectorBuilder extends Builder {
 
   #commitMemory(index: number, value: Value): void {
     const bytes = this.#bytes(index)
-    if (bytes < HALF) {
+    if (bytes < HALF && this.#host === undefined) {
       this.writeNarrow(this.#lowest(value, bytes), bytes as Bytes)
       return
     }
-    const host = this.vectorHostToWrite(bytes)
-    this.store(HALF, host, value)
+    const host = this.#host ?? this.vectorHostToWrite(bytes)
+    if (bytes < HALF) this.store(bytes as Bytes, host, this.#lowest(value, bytes))
+    else this.store(HALF, host, value)
     if (bytes === 32) this.store(HALF, host, this.#high ?? this.v128(0n), HALF)
     this.vectorWritten(host, bytes)
   }

@@ -248,7 +248,10 @@ export class Emitter {
 
   // Floats and vectors
 
-  /** A wasm instruction by its name ('f64.add', 'i16x8.add_sat_s', 'v128.any_true'), which gives a value of the type. */
+  /**
+   * A wasm instruction by its name ('f64.add', 'i16x8.add_sat_s', 'v128.any_true'; 'f64.convert_s.i32' as Binaryen has it),
+   * which gives a value of the type.
+   */
   apply(name: string, type: Type, ...operands: Value[]): Value {
     return this.#once(type, this.#emit(name, ...operands.map((operand) => operand.take())))
   }
@@ -282,15 +285,18 @@ export class Emitter {
   }
 
   #emit(name: string, ...operands: (number | readonly number[])[]): number {
-    const [group = '', method = ''] = name.split('.')
+    const [group = '', method = '', from] = name.split('.')
     const methods = (this.module as unknown as Record<string, Methods>)[group]
-    const emit = methods?.[method]
+    // Binaryen spells out the saturation of additions and subtractions.
+    const found = methods?.[method] ?? methods?.[method.replace('_sat_', '_saturate_')]
+    const emit = from === undefined ? found : (found as unknown as Methods)[from]
     if (emit === undefined) throw new Error(`Binaryen has no ${name}`)
     return emit(...operands)
   }
 
   select(condition: Value, whenTrue: Value, whenFalse: Value): Value {
     sameType('select', whenTrue, whenFalse)
+    if (condition.constant !== undefined) return condition.constant !== 0n ? whenTrue : whenFalse
     const expression = this.module.select(condition.take(), whenTrue.take(), whenFalse.take())
     return this.#once(whenTrue.type, expression)
   }
