@@ -12,7 +12,7 @@
 import type { Decoder } from '../src/cpu/decoder/decoder.ts'
 import { DecodeStatus, Instruction, OperandKind } from '../src/cpu/decoder/instruction.ts'
 import { nameOf } from '../src/cpu/decoder/opcodes.ts'
-import { floatKind } from '../src/cpu/interpreter/float-kind.ts'
+import { floatCheck } from '../src/cpu/interpreter/float-kind.ts'
 import { FLOAT_NONE } from '../src/cpu/interpreter/record.ts'
 import { entryOf } from '../src/cpu/isa/index.ts'
 import type { BlockSource, RegionSource, Target, Terminator } from './source.ts'
@@ -46,8 +46,8 @@ export interface Surroundings {
   wasReached(host: number): boolean
   /** Offsets to which the indirect transfer at a host address was seen to lead, the most frequent first. */
   targetsOf(site: number): readonly number[]
-  /** Instructions of x87, SSE and so on are checked before they run: they are the interpreter's. */
-  readonly checksFloat: boolean
+  /** MODE_ bits that say which instructions of x87, SSE and so on are checked before they run: those are the interpreter's. */
+  readonly floatMode: number
 }
 
 /** A call that is under way. */
@@ -183,7 +183,7 @@ export class RegionFinder {
     const name = nameOf(i.name)
     const entry = entryOf(name)
     if (entry === undefined || (entry.ends && !NEAR_TRANSFERS.has(name))) return false
-    return !this.#surroundings.checksFloat || floatKind(i) === FLOAT_NONE
+    return floatCheck(i, this.#surroundings.floatMode) === FLOAT_NONE
   }
 
   #take(host: number, length: number, into: number[]): void {

@@ -257,7 +257,7 @@ export class RegionTranslator implements Translator {
       pageAt: (distance) => runtime.executableHost(page + BigInt(distance)) >>> 0,
       wasReached: (at) => this.#eager || runtime.findRecord(at, mode) !== 0,
       targetsOf: (site) => this.#profile.targets(site, page),
-      checksFloat: (mode & ~L.MODE_SIZE_MASK) !== 0,
+      floatMode: mode,
     })
     if (found === undefined) return
     const shape = shapeOf(found)
