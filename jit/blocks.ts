@@ -1,7 +1,7 @@
 /** The blocks of a region as the compiler has them: decoded, and cut where something can not be translated. */
 import { Decoder } from '../src/cpu/decoder/decoder.ts'
 import { DecodeStatus, Instruction } from '../src/cpu/decoder/instruction.ts'
-import type { BlockSource, RegionSource, Terminator } from './source.ts'
+import type { BlockSource, RegionBits, RegionSource, Terminator } from './source.ts'
 
 export interface PlacedInstruction {
   /** From the region's page. */
@@ -19,10 +19,15 @@ export interface Block {
 }
 
 const LONGEST = 15
-/** Making one builds the opcode table's dispatch tree: 2 ms. */
-const decoder = new Decoder(64)
+const decoders: Partial<Record<RegionBits, Decoder>> = {}
 
-function decodeBlock(source: BlockSource, isTranslatable: (instruction: Instruction) => boolean): Block {
+function decodeBlock(
+  source: BlockSource,
+  bits: RegionBits,
+  isTranslatable: (instruction: Instruction) => boolean,
+): Block {
+  decoders[bits] ??= new Decoder(bits)
+  const decoder = decoders[bits]
   const { offset, code, terminator } = source
   const padded = new Uint8Array(code.length + LONGEST)
   padded.set(code)
@@ -42,10 +47,10 @@ function decodeBlock(source: BlockSource, isTranslatable: (instruction: Instruct
 }
 
 export function decodeBlocks(
-  { blocks }: RegionSource,
+  { bits, blocks }: RegionSource,
   isTranslatable: (instruction: Instruction) => boolean,
 ): readonly Block[] {
-  return blocks.map((block) => decodeBlock(block, isTranslatable))
+  return blocks.map((block) => decodeBlock(block, bits, isTranslatable))
 }
 
 /** Blocks of the region that control can go to, by number. */

@@ -12,6 +12,10 @@ import type { Type, Value } from '../src/cpu/wasm/emitter.ts'
 import { STACK_SLOT, slotOf } from './pages.ts'
 import { PathBuilder } from './paths.ts'
 
+/** Of a segment's access rights: unusable, S, code, expand-down, writable. */
+const DATA_RIGHTS = 0x1001e
+const WRITABLE_DATA = 0x12
+
 /** A definition needs something that only the interpreter does. */
 export class NotTranslatable extends Error {}
 
@@ -219,7 +223,8 @@ export class TranslatorBuilder extends PathBuilder {
       const index = this.binary('shl', this.register64(i.memIndex), this.i64(i.memScale))
       address = this.binary('add', address, index)
     }
-    if (i.addressSize === 32) address = this.binary('and', address, this.i64(0xffff_ffff))
+    if (i.addressSize !== 64)
+      address = this.binary('and', address, this.i64(i.addressSize === 16 ? 0xffff : 0xffff_ffff))
     if (this.#entry.name !== 'lea') address = this.#addSegment(address)
     if (this.#entry.bitString && i.opKind[1] === OperandKind.gpr)
       address = this.moveByBits(address, this.#readRegister(1))
@@ -244,8 +249,22 @@ export class TranslatorBuilder extends PathBuilder {
 
   #addSegment(address: Value): Value {
     const segment = this.#instruction.memSegment
+    if (this.codeKind === 'flat' && segment === Segment.cs) throw new NotTranslatable('code segment')
     if (segment !== Segment.fs && segment !== Segment.gs) return address
-    return this.binary('add', address, this.segmentBase())
+    if (this.codeKind === 'long') return this.binary('add', address, this.segmentBase())
+    if (this.#entry.bitString) throw new NotTranslatable(this.#entry.name)
+    const offset = this.let(address)
+    this.#checkSegment(L.SEGMENTS + segment * L.SEGMENT_SIZE, offset)
+    return this.binary('and', this.binary('add', offset, this.segmentBase()), this.i64(0xffff_ffff))
+  }
+
+  /** Leaves the region unless the segment is an ordinary data segment and the operand lies within its limit. */
+  #checkSegment(segment: number, offset: Value): void {
+    const rights = this.binary('and', this.state32(segment + L.SEG_AR), this.i32(DATA_RIGHTS))
+    const last = this.binary('add', offset, this.i64(Math.max(1, this.memoryBytes) - 1))
+    const beyond = this.compare('gt_u', last, this.extendUnsigned(this.state32(segment + L.SEG_LIMIT)))
+    const other = this.compare('ne', rights, this.i32(WRITABLE_DATA))
+    this.if(this.binary('or', beyond, other), () => this.leaveToInterpret(this.#offset))
   }
 
   segmentBase(): Value {
@@ -355,6 +374,10 @@ export class TranslatorBuilder extends PathBuilder {
 
   nextRip(): Value {
     return this.ripAt(BigInt(this.#offset + this.#instruction.length))
+  }
+
+  ownRip(): Value {
+    return this.ripAt(BigInt(this.#offset))
   }
 
   branch(): void {

@@ -58,7 +58,7 @@ function observe(i: Instruction): Effects {
   const module = newModule()
   try {
     const x = new ObservingBuilder(module)
-    x.open(x.i64(0))
+    x.open(x.i64(0), i.mode === 64 ? 64 : 32)
     x.emit(i, 0)
     const setsFlags = PIECES.every((piece) => x.flagsWritten.has(piece))
     const touches = PIECES.some((piece) => x.flagsWritten.has(piece) || x.flagsPerhaps.has(piece))
@@ -79,7 +79,8 @@ export function effectsOf(i: Instruction): Effects {
   const count = i.operandCount
   const kinds = i.opKind.subarray(0, count)
   const shift = kinds.includes(OperandKind.imm) ? `${(i.immLo & 31) === 0}${(i.immLo & 63) === 0}` : ''
-  const key = `${i.name}/${i.operandSize}/${i.addressSize}/${kinds.join()}/${i.opSize.subarray(0, count).join()}/${shift}`
+  const segment = i.mode === 64 ? '' : i.memSegment
+  const key = `${i.mode}${segment}/${i.name}/${i.operandSize}/${i.addressSize}/${kinds.join()}/${i.opSize.subarray(0, count).join()}/${shift}`
   const found = known.get(key) ?? observe(i)
   known.set(key, found)
   return found

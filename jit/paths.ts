@@ -25,6 +25,7 @@ import * as L from '../src/cpu/layout.ts'
 import type { Type, Value } from '../src/cpu/wasm/emitter.ts'
 import { copyEnv, type Env, emptyEnv, type Producer } from './env.ts'
 import { type LazyKind, putOff, TranslatorFlags } from './flags.ts'
+import type { RegionBits } from './source.ts'
 
 const PIECE: Record<FlagComponent, { address: number; type: Type }> = {
   result: { address: L.FLAG_RESULT, type: 'i64' },
@@ -59,7 +60,8 @@ export abstract class PathBuilder extends VectorBuilder {
   // The region as a whole
 
   /** Makes the locals of the region's function. `page` is the linear address of the region's page. */
-  open(page: Value): void {
+  open(page: Value, bits: RegionBits): void {
+    this.codeKind = bits === 64 ? 'long' : 'flat'
     for (let register = 0; register < 16; register++) this.#homes.push(this.variable('i64'))
     this.#page = page
     this.#tlb = this.#loaded('i32', L.TLB_BASE)
@@ -232,7 +234,7 @@ export abstract class PathBuilder extends VectorBuilder {
   }
 
   #leave(outcome: number, rip: Value, extra: number): void {
-    this.assign(this.#rip, rip)
+    this.assign(this.#rip, this.codeKind === 'long' ? rip : this.binary('and', rip, this.i64(0xffff_ffff)))
     this.goHome('any', extra)
     this.assign(this.#outcome, this.i32(outcome))
     this.br('epilogue')

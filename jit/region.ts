@@ -15,7 +15,7 @@ import { nameOf } from '../src/cpu/decoder/opcodes.ts'
 import { floatCheck } from '../src/cpu/interpreter/float-kind.ts'
 import { FLOAT_NONE } from '../src/cpu/interpreter/record.ts'
 import { entryOf } from '../src/cpu/isa/index.ts'
-import type { BlockSource, RegionSource, Target, Terminator } from './source.ts'
+import type { BlockSource, RegionBits, RegionSource, Target, Terminator } from './source.ts'
 
 /** How far a region may grow. */
 export interface RegionLimits {
@@ -48,6 +48,7 @@ export interface Surroundings {
   targetsOf(site: number): readonly number[]
   /** MODE_ bits that say which instructions of x87, SSE and so on are checked before they run: those are the interpreter's. */
   readonly floatMode: number
+  readonly bits: RegionBits
 }
 
 /** A call that is under way. */
@@ -85,7 +86,7 @@ export interface FoundRegion {
 
 export class RegionFinder {
   readonly #bytes: Uint8Array
-  readonly #decoder: Decoder
+  readonly #decoders: Readonly<Record<RegionBits, Decoder>>
   readonly #limits: RegionLimits
   readonly #instruction = new Instruction()
   readonly #buffer = new Uint8Array(32)
@@ -103,9 +104,9 @@ export class RegionFinder {
   /** Where the block being decoded begins. */
   #start = 0
 
-  constructor(bytes: Uint8Array, decoder: Decoder, limits: RegionLimits) {
+  constructor(bytes: Uint8Array, decoders: Readonly<Record<RegionBits, Decoder>>, limits: RegionLimits) {
     this.#bytes = bytes
-    this.#decoder = decoder
+    this.#decoders = decoders
     this.#limits = limits
   }
 
@@ -160,7 +161,8 @@ export class RegionFinder {
     if (host === 0) return false
     const i = this.#instruction
     const pageEnd = (host & ~(PAGE - 1)) + PAGE
-    const status = this.#decoder.decode(this.#bytes, host, pageEnd, i)
+    const decoder = this.#decoders[this.#surroundings.bits]
+    const status = decoder.decode(this.#bytes, host, pageEnd, i)
     if (status === DecodeStatus.ok) {
       this.#take(host, i.length, into)
       return true
@@ -171,7 +173,7 @@ export class RegionFinder {
     if (second === 0) return false
     this.#buffer.set(this.#bytes.subarray(host, pageEnd), 0)
     this.#buffer.set(this.#bytes.subarray(second, second + 16 - first), first)
-    if (this.#decoder.decode(this.#buffer, 0, 16, i) !== DecodeStatus.ok) return false
+    if (decoder.decode(this.#buffer, 0, 16, i) !== DecodeStatus.ok) return false
     this.#take(host, first, into)
     this.#take(second, i.length - first, into)
     return true
@@ -183,6 +185,8 @@ export class RegionFinder {
     const name = nameOf(i.name)
     const entry = entryOf(name)
     if (entry === undefined || (entry.ends && !NEAR_TRANSFERS.has(name))) return false
+    // It cuts EIP to 16 bits.
+    if (i.operandSize === 16 && (entry.modal === 'branch' || entry.modal === 'call')) return false
     return floatCheck(i, this.#surroundings.floatMode) === FLOAT_NONE
   }
 
@@ -312,7 +316,7 @@ export class RegionFinder {
       .map(({ target }) => this.#host(target.offset))
     const exits = [...new Set(outside)].filter((host) => host !== 0)
     return {
-      source: { blocks, pages },
+      source: { bits: this.#surroundings.bits, blocks, pages },
       spans: this.#spans,
       starts: Uint32Array.from(new Set(this.#starts)).sort(),
       sites: this.#sites,

@@ -3,6 +3,8 @@
  * of the region's first instruction, since a region, like a record, serves every linear address its page is mapped at.
  */
 
+export type RegionBits = 32 | 64
+
 /** Where control goes: to a block of the region, or to an offset outside of it when `block` is -1. */
 export interface Target {
   readonly offset: number
@@ -28,6 +30,8 @@ export interface BlockSource {
 }
 
 export interface RegionSource {
+  /** 64-bit code, or 32-bit code in flat segments. */
+  readonly bits: RegionBits
   /** The first one is the head. */
   readonly blocks: readonly BlockSource[]
   /** Pages that it has code in: distance from the head's, and the host address where the page lay. */

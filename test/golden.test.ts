@@ -78,11 +78,12 @@ function bytesOf(code: string): number[] {
 async function translated({ code, at = 0, targets = [] }: Golden): Promise<string> {
   const memory = new Uint8Array(0x5000)
   memory.set(bytesOf(code), HOST + at)
-  const finder = new RegionFinder(memory, new Decoder(64), LARGE)
+  const finder = new RegionFinder(memory, { 64: new Decoder(64), 32: new Decoder(32) }, LARGE)
   const found = finder.find(at, {
     pageAt: (distance) => (distance === 0 || distance === 0x1000 ? HOST + distance : 0),
     wasReached: () => true,
     floatMode: 0,
+    bits: 64,
     targetsOf: () => targets.map((target) => at + target),
   })
   assert.ok(found, 'there is a region')

@@ -10,11 +10,13 @@ import { WorkerCompileService } from '../src/node/compile-service.ts'
 
 /** ADD RAX, RBX; then something that is not translated. */
 const ADD: RegionSource = {
+  bits: 64,
   blocks: [{ offset: 0, code: Uint8Array.of(0x48, 0x01, 0xd8), instructions: 1, terminator: { kind: 'interpret' } }],
   pages: [{ distance: 0, host: 0x10000 }],
 }
 /** CPUID alone. */
 const NOTHING: RegionSource = {
+  bits: 64,
   blocks: [{ offset: 0, code: Uint8Array.of(0x0f, 0xa2), instructions: 1, terminator: { kind: 'interpret' } }],
   pages: [{ distance: 0, host: 0x10000 }],
 }
@@ -66,7 +68,7 @@ test('a thread that can not start: one warning, and every question is answered',
 test('the thread does not keep the process alive', () => {
   const program = `
     import { compileService } from ${JSON.stringify(new URL('../src/node/compile-service.ts', import.meta.url).href)}
-    compileService.submit({ blocks: [], pages: [] }, () => {})
+    compileService.submit({ bits: 64, blocks: [], pages: [] }, () => {})
     console.log('end of the program')
   `
   const argv = ['--import', 'tsx', '--input-type=module', '--eval', program]

@@ -4,7 +4,7 @@
 #include "cpu.h"
 #include "selectors.h"
 
-/* 64-bit TSS (SDM vol. 3, 8.7), with the whole I/O permission bitmap. */
+/* 64-bit TSS (SDM vol. 3, 7.7), with the whole I/O permission bitmap. */
 struct __attribute__((packed)) tss {
 	uint32_t reserved0;
 	uint64_t rsp[3];

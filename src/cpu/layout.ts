@@ -234,14 +234,33 @@ export const X87_IP = 0xa90
 export const X87_DP = 0xa98
 export const X87_CS = 0xaa0
 export const X87_DS = 0xaa4
+// How a store to memory goes on: whether there is anything to be stored, and its bytes from the eighth on.
+export const X87_STORES = 0xaa8
+export const X87_HIGH = 0xaac
 export const MXCSR = 0xb00
 // Exception flags that the running instruction has raised, in the order of MXCSR's; they are settled at its end.
 export const FLOAT_FLAGS = 0xb04
 // Not zero: MXCSR rounds to nearest, masks all exceptions, has neither FTZ nor DAZ, and the precision flag is set already; so
-// an operation on normal numbers with a normal result has no effect but the result.
+// an operation on normal numbers with a normal result has no effect but the result. It is then twice the bits of infinity as
+// f32, which twice the bits of a finite result are less than; FLOAT_FAST_64 is the same for f64.
 export const FLOAT_FAST = 0xb08
+export const FLOAT_FAST_64 = 0xb10
+// The same, but the precision flag may be clear: no effect of an operation whose result is exact.
+export const FLOAT_STANDARD = 0xb18
+// For packed operations, 16 bytes each; see isa/float-elements.ts. The first two depend on MXCSR, the others are constants.
+export const PACKED_LEAST_32 = 0xb20
+export const PACKED_LEAST_64 = 0xb30
+export const PACKED_CONSTANT_LEAST_32 = 0xb40
+export const PACKED_CONSTANT_LEAST_64 = 0xb50
+export const PACKED_OPERAND_32 = 0xb60
+export const PACKED_OPERAND_64 = 0xb70
+export const PACKED_RESULT_32 = 0xb80
+export const PACKED_RESULT_64 = 0xb90
 // MODE_FLOAT_CHECKED and MODE_AVX_CHECKED, as CR0, CR4 and XCR0 have them now.
 export const MODE_FLOAT = 0xb0c
+
+// Images of the floating-point state on their way to or from guest memory (FNSAVE, FXSAVE, XSAVE); 1 KB.
+export const STATE_IMAGE = 0x1400
 
 // What walks have found on the page-directory level: WALKS entries of 32 bytes, by bits 21-24 of the linear address:
 // u64 linear address >> 21 plus 1, u64 page table or large-page entry, u64 rights of the levels above, u32 large.
@@ -261,6 +280,9 @@ export const LAZY_FIRST = 0xe18
 export const LAZY_SECOND = 0xe20
 // The mode whose code each of the two target tables holds (supervisor, user).
 export const TARGET_MODES = 0xe28
+// Bit n: TLB set n was filled by 64-bit code. Sums of 32-bit addresses are looked up before they wrap around, and must not
+// find what lies above 4 GB.
+export const TLB_WIDE = 0xe30
 // Pages that translated code has just used, by base register and by page of constant addresses: a tag for reading, a tag for
 // writing, and the addend. They hold what the TLB holds.
 export const PAGE_SLOTS = 0x1000

@@ -8,6 +8,7 @@ import { Decoder } from './decoder/decoder.ts'
 import { disassemble } from './decoder/disassemble.ts'
 import { DecodeStatus, Instruction } from './decoder/instruction.ts'
 import * as L from './layout.ts'
+import { codeSizeOf } from './mode.ts'
 
 export interface RegisterChange {
   readonly name: string
@@ -34,7 +35,6 @@ export type InstructionObserver = (instruction: ExecutedInstruction) => boolean
 const MAX_LENGTH = 15
 const PAGE = 4096n
 const NOT_MAPPED = 0xffffffffffffffffn
-const CODE_SIZES = [16, 32, 64] as const
 
 export class TracingCpu extends Cpu {
   readonly #registers: RegisterWatch
@@ -87,7 +87,7 @@ export class TracingCpu extends Cpu {
     const mode = this.readU32(L.MODE)
     const linear = mode === L.MODE_64 ? rip : BigInt.asUintN(32, this.readU64(L.CS + L.SEG_BASE) + rip)
     const bytes = this.#fetch(linear)
-    const decoder = (this.#decoders[mode] ??= new Decoder(CODE_SIZES[mode] ?? 64))
+    const decoder = (this.#decoders[mode] ??= new Decoder(codeSizeOf(mode)))
     const instruction = this.#instruction
     const status = decoder.decode(bytes, 0, bytes.length, instruction)
     const read = bytes.subarray(0, Math.max(1, instruction.length))

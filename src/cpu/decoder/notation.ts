@@ -261,7 +261,7 @@ function parseAttribute(text: string, encoding: EncodingNotation, line: string):
   const flag = Object.entries(EncodingFlag).find(([name]) => name === text)
   const feature = FEATURES.find((name) => name === text)
   if (flag) encoding.flags |= flag[1]
-  else if (/^o[8zyvx]$/.test(text)) encoding.size = sizeLetter(text === 'o8' ? 'b' : text.slice(1), line)
+  else if (/^o[8dzyvx]$/.test(text)) encoding.size = sizeLetter(text === 'o8' ? 'b' : text.slice(1), line)
   else if (feature) encoding.features.push(feature)
   else fail(line, `attribute ${text}`)
 }

@@ -7,10 +7,10 @@ const REVERSED = ['add', 'mul', 'com', 'comp', 'subr', 'sub', 'divr', 'div']
 function arithmetic(name: string, reg: number): string {
   const compares = name.startsWith('com')
   return `
-    d8/${reg} f${name} Md
+    d8/${reg} f${name}.mem Md
     d8/${reg} f${name} ST,STi
     da/${reg} fi${name} Md
-    dc/${reg} f${name} Mq
+    dc/${reg} f${name}.mem Mq
     dc/${reg} f${REVERSED[reg]} ${compares ? 'ST,STi' : 'STi,ST'}
     de/${reg} fi${name} Mw
     ${compares ? '' : `de/${reg} f${REVERSED[reg]}p STi,ST`}`
@@ -25,9 +25,9 @@ const row = (reg: number, names: string[]): string => names.map((name, rm) => `d
 const PLAIN = `
   ${ARITHMETIC.map(arithmetic).join('')}
   9b fwait
-  d9/0 fld Md
-  d9/2 fst Md
-  d9/3 fstp Md
+  d9/0 fld.mem Md
+  d9/2 fst.mem Md
+  d9/3 fstp.mem Md
   d9/4 fldenv M
   d9/5 fldcw Mw
   d9/6 fnstenv M
@@ -51,8 +51,8 @@ const PLAIN = `
   db/1 fisttp Md
   db/2 fist Md
   db/3 fistp Md
-  db/5 fld Mt
-  db/7 fstp Mt
+  db/5 fld.mem Mt
+  db/7 fstp.mem Mt
   db/0 fcmovnb ST,STi
   db/1 fcmovne ST,STi
   db/2 fcmovnbe ST,STi
@@ -64,10 +64,10 @@ const PLAIN = `
   db/4/4 fnsetpm
   db/5 fucomi ST,STi
   db/6 fcomi ST,STi
-  dd/0 fld Mq
+  dd/0 fld.mem Mq
   dd/1 fisttp Mq
-  dd/2 fst Mq
-  dd/3 fstp Mq
+  dd/2 fst.mem Mq
+  dd/3 fstp.mem Mq
   dd/4 frstor M
   dd/6 fnsave M
   dd/7 fnstsw Mw
@@ -97,7 +97,10 @@ const PLAIN = `
   df/2-3 fstp STi
 `
 
+/** Only the formats of these depend on the operand size. */
+const SIZED = /fldenv|fnstenv|frstor|fnsave/
+
 /** Every one of them needs the FPU. */
 export const X87_OPCODES = PLAIN.split('\n')
-  .map((line) => (line.trim() === '' ? '' : `${line} x87`))
+  .map((line) => (line.trim() === '' ? '' : `${line}${SIZED.test(line) ? '' : ' od'} x87`))
   .join('\n')

@@ -59,11 +59,7 @@ export class InterpreterBuilder extends VectorBuilder {
     this.#writeCondition = undefined
     this.#ended = false
     this.beginVector(operation.entry, operation.kinds, operation.size)
-    const mmx = operation.kinds.includes(OperandKind.mmx)
-    // MASKMOVQ is an MMX instruction even if its implied operand faults.
-    const faultsFirst = operation.kinds.includes(OperandKind.mem) || operation.entry.float
-    if (mmx) this.#checkPendingFloat()
-    if (mmx && !faultsFirst) this.#enterMmx()
+    if (this.#usesMmx) this.#checkPendingFloat()
     const result = this.defineHalves(() => this.#define())
     if (operation.entry.float) this.#settleFloat()
     if (Array.isArray(result)) {
@@ -71,14 +67,24 @@ export class InterpreterBuilder extends VectorBuilder {
       this.#commit(1, result[1])
       this.#commit(0, result[0])
     } else if (result) this.#commit(0, result)
-    if (mmx && faultsFirst) this.#enterMmx()
+    if (this.#usesMmx && this.#storesToMemory) this.#enterMmx()
     if (!this.#ended) this.nextRecord()
   }
 
   #define(): ReturnType<Operation['entry']['define']> {
     const { kinds, entry } = this.#operation
     const operands = kinds.map((kind, index) => this.#operand(kind, entry.uses[index] ?? '-', index))
+    // A memory operand that faults comes before it, but a floating-point exception behind it.
+    if (this.#usesMmx && !this.#storesToMemory) this.#enterMmx()
     return entry.define(this, ...(operands as Value[]))
+  }
+
+  get #usesMmx(): boolean {
+    return this.#operation.kinds.includes(OperandKind.mmx)
+  }
+
+  get #storesToMemory(): boolean {
+    return this.#operation.kinds[0] === OperandKind.mem
   }
 
   #checkPendingFloat(): void {
@@ -110,7 +116,7 @@ export class InterpreterBuilder extends VectorBuilder {
     if (kind === OperandKind.imm || kind === OperandKind.one) return this.#immediate()
     if (kind === OperandKind.imm2) return this.#field16(REGISTER_FIELD[index] as number)
     if (kind === OperandKind.mem) {
-      if (use === 'a' || use === 'aw' || use === 'o') return this.#ea()
+      if (use === 'a' || use === 'aw' || use === 'a?' || use === 'o') return this.#ea()
       if (this.vectorSize > 0 && use !== 'w') return this.readVectorMemory(index, use)
       if (use === 'r') return this.read(this.#ea(), this.#operandBytes(index))
       if (use === 'rw') return this.#readToModify(index)
@@ -209,7 +215,8 @@ export class InterpreterBuilder extends VectorBuilder {
 
   #commit(index: number, value: Value): void {
     const kind = this.#operation.kinds[index]
-    if (!isWritten(this.#operation.entry.uses[index])) {
+    const use = this.#operation.entry.uses[index]
+    if (!isWritten(use) && use !== 'a?') {
       throw new Error(`${this.#operation.name} gives a result, but operand ${index} is not written`)
     }
     if (this.vectorSize > 0 && kind !== OperandKind.gpr) this.commitVector(index, value)
@@ -406,7 +413,15 @@ export class InterpreterBuilder extends VectorBuilder {
   nextRip(): Value {
     const position = this.#field16(R.R_POSITION)
     const length = this.binary('and', position, this.i32(15))
-    const offset = this.binary('add', this.binary('shr_u', position, this.i32(4)), length)
+    return this.#ripAt(this.binary('add', this.binary('shr_u', position, this.i32(4)), length))
+  }
+
+  ownRip(): Value {
+    return this.#ripAt(this.binary('shr_u', this.#field16(R.R_POSITION), this.i32(4)))
+  }
+
+  /** The RIP at an offset from the page. */
+  #ripAt(offset: Value): Value {
     const linear = this.binary('add', this.state64(L.RIP_PAGE), this.extendUnsigned(offset))
     return this.codeKind === 'segmented' ? this.binary('sub', linear, this.state64(L.CODE_BASE)) : linear
   }

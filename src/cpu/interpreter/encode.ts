@@ -5,6 +5,7 @@ import { isWritten, type Use } from '../isa/table.ts'
 import type { CodeKind } from '../isa/vocabulary.ts'
 import * as L from '../layout.ts'
 import { floatCheck } from './float-kind.ts'
+import { isChecked } from './operations.ts'
 import * as R from './record.ts'
 
 const NAME_POP = indexOf('pop')
@@ -130,8 +131,9 @@ export class RecordWriter {
       this.#u8[record + R.R_SCALE] = 0
     }
     const stack = memory && i.memSegment === Segment.ss ? R.FLAG_STACK : 0
+    const segment = memory ? (i.memSegment + 1) << R.FLAG_SEGMENT_SHIFT : 0
     const repeat = i.rep === 0 ? 0 : i.rep === 0xf3 ? 1 : 2
-    this.#u8[record + R.R_FLAGS] = stack | (repeat << R.FLAG_REPEAT_SHIFT)
+    this.#u8[record + R.R_FLAGS] = stack | (repeat << R.FLAG_REPEAT_SHIFT) | segment
     if (!scattered) this.#immediate(record, i, place)
     return record + R.RECORD_SIZE
   }
@@ -277,12 +279,6 @@ export class RecordWriter {
 
 /** Bytes below which a displacement hardly ever takes an address beyond 4 GB or below 0. */
 const SMALL = 0x10000
-
-/** Whether the operand has to be compared with the limit of its segment. */
-function isChecked({ memSegment }: Instruction, code: CodeKind): boolean {
-  if (code === 'segmented') return true
-  return code === 'flat' && (memSegment === Segment.cs || memSegment === Segment.fs || memSegment === Segment.gs)
-}
 
 /** Narrow addresses wrap, and a segment base may find no free place in base + index * scale. */
 function needsAddressRecord(i: Instruction, code: CodeKind): boolean {

@@ -5,9 +5,12 @@ import * as L from '../layout.ts'
 import * as R from './record.ts'
 
 const NAME_WAIT = indexOf('fwait')
-/** Without vector operands, but with what holds for instructions that have them. */
-const SSE_NAMES = new Set(['ldmxcsr', 'stmxcsr'].map(indexOf))
-const AVX_NAMES = new Set(['vldmxcsr', 'vstmxcsr', 'vzeroupper', 'vzeroall'].map(indexOf))
+/** Without vector operands, in some forms at least, but with what holds for instructions that have them. */
+const TO_GENERAL = ['cvtss2si', 'cvttss2si', 'cvtsd2si', 'cvttsd2si']
+const SSE_NAMES = new Set(['ldmxcsr', 'stmxcsr', ...TO_GENERAL].map(indexOf))
+const AVX_NAMES = new Set(
+  ['vldmxcsr', 'vstmxcsr', 'vzeroupper', 'vzeroall', ...TO_GENERAL.map((name) => `v${name}`)].map(indexOf),
+)
 
 /** What must be there for an instruction besides general registers: a FLOAT_ number. */
 function floatKind(i: Instruction): number {

@@ -4,7 +4,7 @@
  * generator) and at run time (the record writer).
  */
 
-import { type Instruction, OperandKind } from '../decoder/instruction.ts'
+import { type Instruction, OperandKind, Segment } from '../decoder/instruction.ts'
 import { forEachForm, indexOf, NAMES, nameOf } from '../decoder/opcodes.ts'
 import { type Entry, entryOf } from '../isa/index.ts'
 import type { CodeKind } from '../isa/vocabulary.ts'
@@ -70,7 +70,7 @@ function addressSizes({ addressSized, modal }: Entry, kind: CodeKind): readonly 
 
 const KINDS: readonly CodeKind[] = ['long', 'flat', 'segmented']
 
-/** The forms of one name, told apart: 4 bits for each of four kinds, 3 for the operand size and those of two operands, 2 each for address and code. */
+/** The forms of one name, told apart: 4 bits for each of four kinds, 3 for the operand size and those of three operands, 2 each for address and code. */
 function keyOf(
   kinds: ArrayLike<number>,
   count: number,
@@ -83,9 +83,9 @@ function keyOf(
   for (let operand = 0; operand < count; operand++) {
     key |= (KIND_CODE[kinds[operand] as number] as number) << (2 + operand * 4)
   }
-  const size0 = count > 0 ? (SIZE_CODE[sizes[0] as number] as number) : 0
-  const size1 = count > 1 ? (SIZE_CODE[sizes[1] as number] as number) : 0
-  return key | (size0 << 18) | (size1 << 21) | ((SIZE_CODE[size] as number) << 24) | (code << 27)
+  const sizeOf = (operand: number): number => (operand < count ? (SIZE_CODE[sizes[operand] as number] as number) : 0)
+  key |= (sizeOf(0) << 18) | (sizeOf(1) << 21) | (sizeOf(2) << 29)
+  return key | ((SIZE_CODE[size] as number) << 24) | (code << 27)
 }
 
 function operationName({ entry, size, kinds, sizes, addressSize, codeKind }: Omit<Operation, 'name'>): string {
@@ -143,19 +143,19 @@ export function operationOf(i: Instruction, code: CodeKind): number {
   const name = i.name
   const entry = (traits[name] ??= entryOf(nameOf(name)) ?? { addressSized: false, modal: undefined })
   const address = entry.addressSized ? i.addressSize : 64
-  const key = keyOf(
-    i.opKind,
-    i.operandCount,
-    i.opSize,
-    i.operandSize,
-    address,
-    codeOf(entry.modal, code, i.operandSize),
-  )
+  const key = keyOf(i.opKind, i.operandCount, i.opSize, i.operandSize, address, codeOf(i, entry.modal, code))
   return byKey[name]?.get(key) ?? -1
 }
 
-function codeOf(modal: Entry['modal'], code: CodeKind, size: number): number {
+function codeOf(i: Instruction, modal: Entry['modal'], code: CodeKind): number {
   if (modal === undefined || code === 'long') return 0
-  const cutsRip = size === 16 && (modal === 'branch' || modal === 'call')
-  return code === 'segmented' || cutsRip ? 2 : 1
+  const cutsRip = i.operandSize === 16 && (modal === 'branch' || modal === 'call')
+  const segmented = cutsRip || (modal === 'address' && isChecked(i, code))
+  return code === 'segmented' || segmented ? 2 : 1
+}
+
+/** Whether a memory operand has to be compared with the limit of its segment. */
+export function isChecked({ memSegment }: Instruction, code: CodeKind): boolean {
+  if (code === 'segmented') return true
+  return code === 'flat' && (memSegment === Segment.cs || memSegment === Segment.fs || memSegment === Segment.gs)
 }

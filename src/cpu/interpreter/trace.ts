@@ -10,6 +10,7 @@ import { nameOf } from '../decoder/opcodes.ts'
 import { entryOf } from '../isa/index.ts'
 import type { CodeKind } from '../isa/vocabulary.ts'
 import * as L from '../layout.ts'
+import { codeKindOf } from '../mode.ts'
 import type { Runtime } from '../modules.ts'
 import { type OperandTraits, type Place, RecordWriter } from './encode.ts'
 import { operationOf } from './operations.ts'
@@ -145,12 +146,6 @@ export class TraceDecoder {
     this.#place.count = isBranch(i) ? 0 : 1
     return this.#goto(at)
   }
-}
-
-/** Of a code mode (L.MODE). */
-export function codeKindOf(mode: number): CodeKind {
-  if (mode === L.MODE_64) return 'long'
-  return mode === L.MODE_32 ? 'flat' : 'segmented'
 }
 
 function isBranch(i: Instruction): boolean {

@@ -73,6 +73,19 @@ export class Flags {
     x.writeFlag('aux', x.i32(0))
   }
 
+  /**
+   * How floating-point numbers compare, which are f32 or f64: CF less, ZF equal, and both and PF when one is a NaN. A result
+   * of 0 has PF, which equal numbers have not.
+   */
+  compareFloats(a: Value, b: Value): void {
+    const x = this.#x
+    const is = (name: string): Value => x.apply(`${a.type}.${name}`, 'i32', a, b)
+    x.writeFlag('result', x.extendUnsigned(x.binary('or', is('lt'), is('gt'))))
+    x.writeFlag('carry', x.eqz(is('ge')))
+    x.writeFlag('overflow', x.i32(0))
+    x.writeFlag('aux', x.binary('shl', is('eq'), x.i32(2)))
+  }
+
   // Pieces
 
   /** ZF, SF and PF from a result of the operand size. */

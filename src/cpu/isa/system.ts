@@ -87,13 +87,13 @@ instruction(
   { ends: true, modal: 'stack' },
 )
 
-for (const [name, run] of [
-  ['lgdt', 'loadGlobalTable'],
-  ['lidt', 'loadInterruptTable'],
-  ['sgdt', 'storeGlobalTable'],
-  ['sidt', 'storeInterruptTable'],
+for (const [name, run, use] of [
+  ['lgdt', 'loadGlobalTable', 'a'],
+  ['lidt', 'loadInterruptTable', 'a'],
+  ['sgdt', 'storeGlobalTable', 'aw'],
+  ['sidt', 'storeInterruptTable', 'aw'],
 ] as const) {
-  instruction(name, 'a', (x, address) => x.system(run, address, x.i32(x.size), x.accessFlags()), ENDS)
+  instruction(name, use, (x, address) => x.system(run, address, x.i32(x.size), x.accessFlags()), ENDS)
 }
 
 for (const [name, run] of [

@@ -14,7 +14,7 @@ const HALF = 16
 export abstract class VectorBuilder extends Builder {
   #entry!: Entry
   #kinds: ArrayLike<number> = []
-  /** Host address of the memory operand. */
+  /** Host address of the memory operand, once known; of one that is only written, if that may come too late. */
   #host: Value | undefined
   #high: Value | undefined
 
@@ -38,7 +38,8 @@ export abstract class VectorBuilder extends Builder {
     this.#host = undefined
     this.#high = undefined
     this.half = 0
-    this.vectorSize = this.#has(OperandKind.xmm) || this.#has(OperandKind.mmx) ? size : 0
+    // Conversions from memory to a general register have no vector operand.
+    this.vectorSize = entry.float || this.#has(OperandKind.xmm) || this.#has(OperandKind.mmx) ? size : 0
   }
 
   #has(kind: OperandKind): boolean {
@@ -51,6 +52,8 @@ export abstract class VectorBuilder extends Builder {
 
   /** Runs a definition, once for each half if it is one by lanes. */
   protected defineHalves(define: () => ReturnType<Definition>): ReturnType<Definition> {
+    // A page fault comes before floating-point exceptions.
+    if (this.#entry.float && this.#kinds[0] === OperandKind.mem) this.#host = this.vectorHostToWrite(this.memoryBytes)
     if (!this.#entry.lanes || this.vectorSize !== 256) return define()
     const low = this.let(define() as Value)
     this.half = 1
@@ -119,12 +122,13 @@ export abstract class VectorBuilder extends Builder {
 
   #commitMemory(index: number, value: Value): void {
     const bytes = this.#bytes(index)
-    if (bytes < HALF) {
+    if (bytes < HALF && this.#host === undefined) {
       this.writeNarrow(this.#lowest(value, bytes), bytes as Bytes)
       return
     }
-    const host = this.vectorHostToWrite(bytes)
-    this.store(HALF, host, value)
+    const host = this.#host ?? this.vectorHostToWrite(bytes)
+    if (bytes < HALF) this.store(bytes as Bytes, host, this.#lowest(value, bytes))
+    else this.store(HALF, host, value)
     if (bytes === 32) this.store(HALF, host, this.#high ?? this.v128(0n), HALF)
     this.vectorWritten(host, bytes)
   }

@@ -22,11 +22,14 @@ function checkAddress(linear: u64, size: u32, flags: u32): bool {
     fault((flags & STACK) != 0 ? VECTOR_SS : VECTOR_GP, 0)
     return false
   }
-  if (currentContext() == L.CONTEXT_USER_ALIGNED && (linear & ((size as u64) - 1)) != 0 && size <= 8) {
-    fault(VECTOR_AC, 0)
-    return false
-  }
-  return true
+  return size > 8 || isAligned(linear, size)
+}
+
+// False, and #AC, when alignment is checked and the address is no multiple of the size, a power of two.
+export function isAligned(linear: u64, size: u32): bool {
+  if (currentContext() != L.CONTEXT_USER_ALIGNED || (linear & ((size as u64) - 1)) == 0) return true
+  fault(VECTOR_AC, 0)
+  return false
 }
 
 function crosses(linear: u64, size: u32): bool {
@@ -71,24 +74,24 @@ export function writeMiss(address: u64, value: u64, size: u32, flags: u32): u32 
   count(L.COUNT_TLB_MISS)
   if (!checkAddress(linear, size, flags)) return 1
   store<u64>(L.BOUNCE, value)
-  return writeBounce(linear, size) ? 0 : 1
+  return writeChecked(linear, L.BOUNCE, size) ? 0 : 1
 }
 
-// Stores BOUNCE to guest memory, to both pages or to none.
-function writeBounce(linear: u64, size: u32): bool {
-  const host = translate(linear, WRITE)
-  if (host == 0) return false
+// Stores to both pages or to none.
+function writeChecked(linear: u64, from: u32, size: u32): bool {
+  const first = translate(linear, WRITE)
+  if (first == 0) return false
   if (!crosses(linear, size)) {
     watchAccess(linear, size as u64, true)
-    put(host, L.BOUNCE, size)
+    put(first, from, size)
     return true
   }
   const room: u32 = 4096 - ((linear as u32) & 4095)
   const second = translate(nextPage(linear), WRITE)
   if (second == 0) return false
   watchAccess(linear, size as u64, true)
-  put(host, L.BOUNCE, room)
-  put(second, L.BOUNCE + room, size - room)
+  put(first, from, room)
+  put(second, from + room, size - room)
   return true
 }
 
@@ -114,7 +117,7 @@ export function modifyMiss(address: u64, size: u32, flags: u32): u32 {
 }
 
 export function modifyCommit(address: u64, size: u32): void {
-  writeBounce(wrapped(address), size)
+  writeChecked(wrapped(address), L.BOUNCE, size)
 }
 
 // Accesses of the running code from within the runtime. After each, faulted() says whether to go on.
@@ -203,4 +206,42 @@ export function probeWrite(linear: u64, size: u32, flags: u32): bool {
   if (!checkAddress(linear, size, flags)) return false
   if (translate(linear, WRITE) == 0) return false
   return !crosses(linear, size) || translate(nextPage(linear), WRITE) != 0
+}
+
+// The same for a handler: not 0 when it faulted.
+export function probeOperand(address: u64, size: u32, flags: u32): u32 {
+  return probeWrite(wrapped(address), size, flags) ? 0 : 1
+}
+
+// Reads as many bytes as two pages may hold to a place outside guest memory; false when it faulted, and nothing was read.
+// Of a page that begins within the block the last byte is what is looked at.
+export function readBlock(address: u64, size: u32, flags: u32, to: u32): bool {
+  const linear = wrapped(address)
+  if (!checkAddress(linear, size, flags)) return false
+  const first = translate(linear, READ)
+  if (first == 0) return false
+  watchAccess(linear, size as u64, false)
+  if (!crosses(linear, size)) {
+    memory.copy(to, first, size)
+    return true
+  }
+  const room: u32 = 4096 - ((linear as u32) & 4095)
+  const last = translate(wrapped(linear + (size as u64) - 1), READ)
+  if (last == 0) return false
+  gather(first, last - (size - room - 1), room, size, to)
+  return true
+}
+
+// Writes a block; false when it faulted, and nothing was written.
+export function writeBlock(address: u64, from: u32, size: u32, flags: u32): bool {
+  const linear = wrapped(address)
+  return checkAddress(linear, size, flags) && writeChecked(linear, from, size)
+}
+
+// Stores an x87 register, or a decimal number, across two pages; not 0 when it faulted.
+export function storeTenBytes(address: u64, low: u64, high: u32, flags: u32): u32 {
+  store<u64>(L.BOUNCE, low)
+  store<u16>(L.BOUNCE + 8, high)
+  // 8 bytes are what it is aligned to.
+  return isAligned(address, 8) && writeBlock(address, L.BOUNCE, 10, flags) ? 0 : 1
 }

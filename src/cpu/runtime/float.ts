@@ -3,6 +3,7 @@
 
 import * as R from '../interpreter/record'
 import * as L from '../layout'
+import { DE, IE, PE, ZE } from './softfloat'
 import {
   CR0_EM,
   CR0_MP,
@@ -24,13 +25,20 @@ const CR4_OSXMMEXCPT: u64 = 0x400
 const XCR0_SSE_AVX: u64 = 6
 
 const FLAGS: u32 = 0x3f
-const FLAG_PE: u32 = 0x20
+const BEFORE_COMPUTING: u32 = IE | DE | ZE
 const MASKS_SHIFT: u32 = 7
 // DAZ, rounding control, FTZ.
 const NOT_STANDARD: u32 = 0xe040
 const ALL_MASKED: u32 = 0x1f80
 // FSW: an exception is pending.
 const STATUS_ES: u32 = 0x80
+
+const TWICE_INFINITY_32: u32 = 0xff000000
+const TWICE_INFINITY_64: u64 = 0xffe0000000000000
+// See isa/float-elements.ts.
+const LEAST_32: u64 = 0x8100000081000000
+const LEAST_64: u64 = 0x8020000000000000
+const NEVER: u64 = 0x7fffffff7fffffff
 
 function avxEnabled(): bool {
   if (realAddressing()) return false
@@ -76,21 +84,47 @@ export function checkPendingFloat(): u32 {
   return 1
 }
 
+function fill(vector: u32, element: u64): void {
+  store<u64>(vector, element)
+  store<u64>(vector, element, 8)
+}
+
+export function initializeFloat(): void {
+  fill(L.PACKED_CONSTANT_LEAST_32, LEAST_32)
+  fill(L.PACKED_CONSTANT_LEAST_64, LEAST_64)
+  fill(L.PACKED_OPERAND_32, 0x7fffffff7fffffff)
+  fill(L.PACKED_OPERAND_64, 0x7fffffffffffffff)
+  fill(L.PACKED_RESULT_32, LEAST_32)
+  fill(L.PACKED_RESULT_64, LEAST_64)
+  mxcsrChanged()
+}
+
 // To be called when MXCSR was written.
 export function mxcsrChanged(): void {
   const mxcsr = load<u32>(L.MXCSR)
   const standard = (mxcsr & (NOT_STANDARD | ALL_MASKED)) == ALL_MASKED
-  store<u32>(L.FLOAT_FAST, standard && (mxcsr & FLAG_PE) != 0 ? 1 : 0)
+  const fast = standard && (mxcsr & PE) != 0
+  store<u32>(L.FLOAT_STANDARD, standard ? 1 : 0)
+  store<u32>(L.FLOAT_FAST, fast ? TWICE_INFINITY_32 : 0)
+  store<u64>(L.FLOAT_FAST_64, fast ? TWICE_INFINITY_64 : 0)
+  fill(L.PACKED_LEAST_32, fast ? LEAST_32 : NEVER)
+  fill(L.PACKED_LEAST_64, fast ? LEAST_64 : NEVER)
 }
 
 // The exceptions that the instruction has raised go to MXCSR; not 0 when one of them is not masked, which is then recorded.
+// When one that is found before computing is not masked, nothing was computed, so there are none of those that computing
+// finds (SDM volume 1, 11.5.2.2).
 export function settleFloat(): u32 {
-  const flags = load<u32>(L.FLOAT_FLAGS)
+  let flags = load<u32>(L.FLOAT_FLAGS)
   store<u32>(L.FLOAT_FLAGS, 0)
-  const mxcsr = load<u32>(L.MXCSR) | flags
-  store<u32>(L.MXCSR, mxcsr)
-  mxcsrChanged()
-  if ((flags & ~(mxcsr >> MASKS_SHIFT) & FLAGS) == 0) return 0
+  const mxcsr = load<u32>(L.MXCSR)
+  const unmasked = ~(mxcsr >> MASKS_SHIFT) & FLAGS
+  if ((flags & unmasked & BEFORE_COMPUTING) != 0) flags &= BEFORE_COMPUTING
+  if ((flags & ~mxcsr) != 0) {
+    store<u32>(L.MXCSR, mxcsr | flags)
+    mxcsrChanged()
+  }
+  if ((flags & unmasked) == 0) return 0
   faultPlain((cr4() & CR4_OSXMMEXCPT) != 0 ? VECTOR_XM : VECTOR_UD)
   return 1
 }

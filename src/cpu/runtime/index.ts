@@ -4,11 +4,11 @@
 import * as L from '../layout'
 import { dropPage, pageEntry } from './code'
 import { contextChanged } from './context'
-import { floatModeChanged } from './float'
+import { floatModeChanged, initializeFloat } from './float'
 import { makeAesTables } from './simd-aes'
 import { flushTlb } from './tlb'
 
-export { modifyCommit, modifyMiss, readMiss, writeMiss } from './access'
+export { modifyCommit, modifyMiss, probeOperand, readMiss, storeTenBytes, writeMiss } from './access'
 export {
   crc32c,
   divideSigned,
@@ -42,9 +42,11 @@ export {
 export { compareExchange8, compareExchange16 } from './exchange'
 export { pushedFlags, readRflags, writeRflags } from './flags'
 export { checkFloat, checkPendingFloat, mxcsrChanged, settleFloat } from './float'
+export { fxrstor, fxsave } from './fxsave'
 export { completeIn, input, output, stringInput, stringOutput } from './io'
-export { segmentCheck } from './limit'
+export { checkWritable, segmentCheck } from './limit'
 export { refresh } from './mode'
+export { fusedMultiplyAdd } from './multiply-add'
 export { executableHost, lookUp } from './paging'
 export { farReturn, interruptReturn, popFlags } from './return'
 export { checkBaseInstructions, moveToSegment, readSelector, writeSegmentBase } from './segment'
@@ -86,7 +88,37 @@ export {
   storeInterruptTable,
 } from './tables'
 export { farCall, farCallDirect, farJump, farJumpDirect, loadFarPointer } from './transfer'
-export { accessRights, segmentLimit, verifyRead, verifyWrite } from './verify'
+export { accessRights, checkProtectedMode, segmentLimit, verifyRead, verifyWrite } from './verify'
+export {
+  x87Absolute,
+  x87Arithmetic,
+  x87ArithmeticDouble,
+  x87ArithmeticInteger,
+  x87ArithmeticSingle,
+  x87ChangeSign,
+  x87Compare,
+  x87CompareDouble,
+  x87CompareFlags,
+  x87CompareInteger,
+  x87CompareSingle,
+  x87Examine,
+  x87Extract,
+  x87RoundToInteger,
+  x87Scale,
+  x87SquareRoot,
+} from './x87-arithmetic'
+export {
+  x87ClearExceptions,
+  x87Initialize,
+  x87LoadControl,
+  x87LoadEnvironment,
+  x87Restore,
+  x87Save,
+  x87StoreEnvironment,
+} from './x87-environment'
+export * from './x87-remainder'
+export * from './x87-transcendental'
+export * from './x87-transfer'
 
 // A fresh memory becomes a processor without any register state.
 export function initialize(): void {
@@ -99,6 +131,7 @@ export function initialize(): void {
   makeAesTables()
   flushTlb(false)
   floatModeChanged()
+  initializeFloat()
   contextChanged()
 }
 

@@ -428,7 +428,7 @@ export function executableHost(page: u64): u32 {
   const entry = itlbEntry(context, page)
   if (load<u64>(entry) == page) return (page as u32) + load<u32>(entry, L.ITLB_ADDEND)
   // An exception that is still to be delivered must not be lost.
-  if (faulted() || !isCanonical(page)) return 0
+  if (faulted() || !isCanonical(page) || page > load<u64>(L.RIP_MASK)) return 0
   const found = probeExecute(page, context)
   if (faulted()) clearFault()
   store<u32>(L.EXIT_REASON, L.EXIT_NONE)

@@ -1,7 +1,6 @@
 // SSE, AVX, FMA and F16C arithmetic of one element in software, on raw bits: what the instructions fall back to where wasm's
 // own arithmetic is not exactly theirs. Rounding mode, DAZ and FTZ come from MXCSR; the exceptions met are added to
-// FLOAT_FLAGS, and neither is MXCSR changed nor anything raised. That is up to the caller at the end of the instruction,
-// who asks settleFlags().
+// FLOAT_FLAGS, and neither is MXCSR changed nor anything raised: settleFloat() does that at the end of the instruction.
 
 import * as L from '../layout'
 import {
@@ -13,7 +12,6 @@ import {
   Control,
   clearStatus,
   controlFromMxcsr,
-  DE,
   FINITE,
   IE,
   PE,
@@ -31,19 +29,10 @@ import {
   unpack16,
   unpack32,
   unpack64,
-  ZE,
   ZERO,
 } from './softfloat'
 import { add, divide, multiply, multiplyAdd, squareRoot, subtract } from './softfloat-arithmetic'
-import { compare, GREATER, LESS, roundToInteger, toInteger, UNORDERED } from './softfloat-convert'
-
-// What FLOAT_FLAGS comes to at the end of an instruction: when an exception that is found before computing is not masked,
-// nothing was computed, so there are none of those that computing finds (SDM volume 1, 11.5.2.2).
-export function settleFlags(): u32 {
-  const flags = load<u32>(L.FLOAT_FLAGS)
-  const unmasked = (~load<u32>(L.MXCSR) >> 7) & 0x3f
-  return (flags & unmasked & (IE | DE | ZE)) != 0 ? flags & (IE | DE | ZE) : flags
-}
+import { compare, EQUAL, GREATER, LESS, roundToInteger, toInteger, UNORDERED } from './softfloat-convert'
 
 function begin(): void {
   controlFromMxcsr()
@@ -277,6 +266,45 @@ export function sseCompare32(a: u32, b: u32, signalling: u32): u32 {
 export function sseCompare64(a: u64, b: u64, signalling: u32): u32 {
   begin64(a, b)
   return compareOrdered(signalling)
+}
+
+// How a compares with b, as a number that compares so with 0.
+function orderOf(code: u32): f32 {
+  if (code == UNORDERED) return NaN
+  return code == LESS ? -1 : code == GREATER ? 1 : 0
+}
+
+export function sseOrder32(a: u32, b: u32, signalling: u32): f32 {
+  return orderOf(sseCompare32(a, b, signalling))
+}
+
+export function sseOrder64(a: u64, b: u64, signalling: u32): f64 {
+  return orderOf(sseCompare64(a, b, signalling))
+}
+
+// The predicates of CMPPS and kin: bits 1:0 are equal, less, less or equal, unordered; bit 2 negates, bit 3 turns the answer for
+// unordered numbers about, and bit 4 which predicates are signalling, those of order by default (SDM volume 2, CMPPD).
+
+function isSignalling(predicate: u32): u32 {
+  const basic = predicate & 3
+  return (basic == 1 || basic == 2 ? 1 : 0) ^ ((predicate >> 4) & 1)
+}
+
+function holds(code: u32, predicate: u32): bool {
+  const basic = predicate & 3
+  const negated = (predicate & 4) != 0
+  if (code == UNORDERED) return ((basic == 3) != negated) != ((predicate & 8) != 0)
+  const equal = code == EQUAL
+  const less = code == LESS
+  return (basic == 0 ? equal : basic == 1 ? less : basic == 2 ? less || equal : false) != negated
+}
+
+export function sseCompareMask32(a: u32, b: u32, predicate: u32): u32 {
+  return holds(sseCompare32(a, b, isSignalling(predicate)), predicate) ? 0xffffffff : 0
+}
+
+export function sseCompareMask64(a: u64, b: u64, predicate: u32): u64 {
+  return holds(sseCompare64(a, b, isSignalling(predicate)), predicate) ? 0xffffffffffffffff : 0
 }
 
 // Conversions

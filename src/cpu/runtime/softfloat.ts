@@ -114,6 +114,18 @@ export function asThird(): void {
   C.kind = A.kind
 }
 
+export function swapOperands(): void {
+  const sign = A.sign
+  const exponent = A.exponent
+  const significand = A.significand
+  const kind = A.kind
+  takeSecond()
+  B.sign = sign
+  B.exponent = exponent
+  B.significand = significand
+  B.kind = kind
+}
+
 // The second operand is the result.
 export function takeSecond(): void {
   A.sign = B.sign

@@ -134,8 +134,10 @@ export function stringMove(size: u32, addressSize: u32, repeat: u32, segment: u3
     const from = whole ? inPlace(source, L.TLB_READ) : 0
     const to = from != 0 && (left > 1 || unchecked(ES)) ? inPlace(destination, L.TLB_WRITE) : 0
     const done: u64 = to != 0 ? left : 1
-    if (to != 0) copyElements(from, to, done as u32, size)
-    else if (!moveElement(source, size, mask)) return FAULTED
+    if (to != 0) {
+      const inEights = addressSize == 16 && copyEights(from, to, (done as u32) * size, size)
+      if (!inEights) copyElements(from, to, done as u32, size)
+    } else if (!moveElement(source, size, mask)) return FAULTED
     moveIndex(L.RSI, done, size, addressSize)
     moveIndex(L.RDI, done, size, addressSize)
     countDown(repeat, done, addressSize)
@@ -152,6 +154,16 @@ function moveElement(source: u64, size: u32, mask: u64): bool {
   if (faulted()) return false
   writeData(destination, value, size, 0)
   return !faulted()
+}
+
+// With 16-bit addresses a Zen 5 reads 8 bytes, or what is left, before it stores them, even if an element in them is stored
+// to (vectors int16-str.74 and .136; the manuals have element after element, and other address sizes do so). It can only be
+// seen where the distance is not a number of elements; false where it is.
+function copyEights(from: u32, to: u32, bytes: u32, size: u32): bool {
+  const distance = to - from
+  if (backward() || distance >= 8 || distance % size == 0) return false
+  for (let done: u32 = 0; done < bytes; done += 8) memory.copy(to + done, from + done, min<u32>(8, bytes - done))
+  return true
 }
 
 // Overlapping moves repeat a pattern, as element after element would.

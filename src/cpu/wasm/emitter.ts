@@ -248,7 +248,10 @@ export class Emitter {
 
   // Floats and vectors
 
-  /** A wasm instruction by its name ('f64.add', 'i16x8.add_sat_s', 'v128.any_true'), which gives a value of the type. */
+  /**
+   * A wasm instruction by its name ('f64.add', 'i16x8.add_sat_s', 'v128.any_true'; 'f64.convert_s.i32' as Binaryen has it),
+   * which gives a value of the type.
+   */
   apply(name: string, type: Type, ...operands: Value[]): Value {
     return this.#once(type, this.#emit(name, ...operands.map((operand) => operand.take())))
   }
@@ -282,10 +285,11 @@ export class Emitter {
   }
 
   #emit(name: string, ...operands: (number | readonly number[])[]): number {
-    const [group = '', method = ''] = name.split('.')
+    const [group = '', method = '', from] = name.split('.')
     const methods = (this.module as unknown as Record<string, Methods>)[group]
     // Binaryen spells out the saturation of additions and subtractions.
-    const emit = methods?.[method] ?? methods?.[method.replace('_sat_', '_saturate_')]
+    const found = methods?.[method] ?? methods?.[method.replace('_sat_', '_saturate_')]
+    const emit = from === undefined ? found : (found as unknown as Methods)[from]
     if (emit === undefined) throw new Error(`Binaryen has no ${name}`)
     return emit(...operands)
   }
