@@ -23,7 +23,7 @@ objects=$(mktemp -d)
 trap 'rm -rf "$objects"' EXIT
 
 shared="bench.c clock.c identity.c memory.c options.c power.c print.c serial.c units.c"
-name=guest64 shift=0 entry=entry64 emulation=elf_x86_64 machine="-march=x86-64 -mno-red-zone" sse2=-msse2
+name=guest64 optimize=-O2 shift=0 entry=entry64 emulation=elf_x86_64 machine="-march=x86-64 -mno-red-zone" sse2=-msse2
 sources=$(echo *.S *.c checks/*.c) workloads=$(echo workloads/*.c)
 case $variant in
 64) ;;
@@ -34,7 +34,7 @@ shift) name=guest64-shifted shift=1 ;;
 	machine="-m32 -march=i686 -Wno-format" sse2="-msse2 -mfpmath=sse"
 	sources="i386/boot.S i386/main.c i386/division.c $shared" ;;
 check32)
-	name=guest32-check entry=entry32 emulation=elf_i386 workloads=
+	name=guest32-check entry=entry32 emulation=elf_i386 workloads= optimize=-Os
 	machine="-m32 -march=i686 -Wno-format"
 	sources="$(echo protected/*.S protected/*.c) i386/division.c checking.c identity.c memory.c options.c power.c print.c probe.c
 		serial.c units.c" ;;
@@ -46,7 +46,7 @@ native)
 	exit 1 ;;
 esac
 
-flags="-std=gnu11 -O2 -Wall -Wextra -Wno-missing-field-initializers -Werror -ffreestanding $machine
+flags="-std=gnu11 $optimize -Wall -Wextra -Wno-missing-field-initializers -Werror -ffreestanding $machine
 	-fno-pic -fno-pie -fno-stack-protector -fcf-protection=none -fno-asynchronous-unwind-tables
 	-fno-strict-aliasing -fno-toplevel-reorder -fno-reorder-functions -fno-ident
 	-fno-tree-loop-distribute-patterns -fno-delete-null-pointer-checks"
