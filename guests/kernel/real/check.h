@@ -7,7 +7,7 @@
 #include "layout.h"
 #include "traps.h"
 
-extern const struct check_group address_group;
+extern const struct check_group address_group, interrupt_group, excursion_group;
 
 /* Code that is copied elsewhere before it runs; NAME_end is behind it. */
 #define MOVED(name, code) \

@@ -1,8 +1,9 @@
 /* What surrounds a check of the real-mode kernel. */
 #include "check.h"
+#include "excursion.h"
 
 const struct check_group *const check_groups[] = {
-	&address_group,
+	&address_group, &interrupt_group, &excursion_group,
 	NULL,
 };
 
@@ -12,6 +13,7 @@ static uint32_t cr0, cr4;
 
 void machine_save(void)
 {
+	excursions_reset();
 	cr0 = read_cr0();
 	cr4 = read_cr4();
 }
@@ -25,4 +27,5 @@ void machine_restore(void)
 	write_dr0(0);
 	write_dr1(0);
 	vectors_init();
+	excursions_reset();
 }
