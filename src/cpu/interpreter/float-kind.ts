@@ -1,6 +1,7 @@
 /** Which of x87, MMX, SSE and AVX an instruction belongs to, as far as CR0, CR4 and XCR0 may forbid it. */
 import { type Instruction, OperandKind } from '../decoder/instruction.ts'
 import { featuresOf, indexOf, isVex, nameOf } from '../decoder/opcodes.ts'
+import * as L from '../layout.ts'
 import * as R from './record.ts'
 
 const NAME_WAIT = indexOf('fwait')
@@ -23,4 +24,13 @@ export function floatKind(i: Instruction): number {
   if (kinds.includes(OperandKind.xmm)) return vex ? R.FLOAT_AVX : R.FLOAT_SSE
   if (vex) return R.FLOAT_VEX
   return kinds.includes(OperandKind.mmx) || features.includes('mmx') ? R.FLOAT_MMX : R.FLOAT_NONE
+}
+
+/** Whether an instruction has to be checked before it runs; `modeFloat` is L.MODE_FLOAT. */
+export function needsFloatCheck(i: Instruction, modeFloat: number): boolean {
+  if (modeFloat === 0) return false
+  const kind = floatKind(i)
+  if (kind === R.FLOAT_NONE) return false
+  if (kind === R.FLOAT_AVX || kind === R.FLOAT_VEX) return true
+  return kind === R.FLOAT_SSE ? modeFloat !== L.MODE_AVX_CHECKED : modeFloat === L.MODE_FLOAT_CHECKED
 }
