@@ -5,6 +5,8 @@
  * is no background.
  */
 import type { Against, Comparison, Failed, PeerSummary } from './compare.ts'
+import { meanName } from './report.ts'
+import { type Group, isOf, MEASURED } from './workloads.ts'
 
 const WIDTH = 800
 /** The axis, from where to where. */
@@ -26,21 +28,29 @@ interface Row {
 
 /** A native run is not a rival: it would only stretch the axis. */
 function drawn({ peers }: Comparison): PeerSummary[] {
-  return peers.filter((peer) => 'mean' in peer).filter(({ name }) => name !== 'native')
+  return peers.filter((peer) => 'means' in peer).filter(({ name }) => name !== 'native')
 }
 
 function ratioOf(result: Against | Failed | undefined): number | undefined {
   return result !== undefined && 'ratio' in result ? result.ratio : undefined
 }
 
-/** The workloads that count, their mean, and the others. */
-function rowsOf(comparison: Comparison, peers: readonly PeerSummary[]): Row[] {
-  const rows = comparison.workloads.map(({ name, compute, peers: results }) => {
-    const ratios = peers.map((peer) => ratioOf(results[peer.name]))
-    return { label: name, strong: false, compute, ratios }
+/** The workloads group by group with the means, and those that are in no mean. */
+function rowsOf({ workloads }: Comparison, peers: readonly PeerSummary[]): Row[] {
+  const rowsIn = (group: Group): Row[] =>
+    workloads
+      .filter(({ name }) => isOf(group, name))
+      .map(({ name, peers: results }) => ({
+        label: name,
+        strong: false,
+        ratios: peers.map((peer) => ratioOf(results[peer.name])),
+      }))
+  const groups = MEASURED.flatMap((group) => {
+    const mean = { label: meanName(group), strong: true, ratios: peers.map(({ means }) => means[group]) }
+    const rows = rowsIn(group)
+    return rows.length > 0 ? [...rows, mean] : []
   })
-  const mean = { label: 'geometric mean', strong: true, ratios: peers.map((peer) => peer.mean) }
-  return [...rows.filter(({ compute }) => compute), mean, ...rows.filter(({ compute }) => !compute)]
+  return [...groups, ...rowsIn('apart')]
 }
 
 /** Powers of two around all ratios, and around 1 in any case. */

@@ -5,7 +5,7 @@
  */
 import type { MissingPeer, Peer } from './peers/peer.ts'
 import { geometricMean, median } from './statistics.ts'
-import { isCompute, mipsOf, type WorkloadResult } from './workloads.ts'
+import { isOf, MEASURED, type Measured, mipsOf, type WorkloadResult } from './workloads.ts'
 
 /** A workload's time on one machine. */
 export interface Timing {
@@ -27,8 +27,6 @@ export interface Failed {
 
 export interface ComparedWorkload {
   readonly name: string
-  /** Whether the means count it. */
-  readonly compute: boolean
   readonly instructions: number
   readonly mips: number | undefined
   readonly here: Timing
@@ -39,9 +37,9 @@ export interface PeerSummary {
   readonly name: string
   readonly version: string
   readonly note?: string
-  /** Geometric mean of the compute workloads that it runs; undefined when it runs none. */
-  readonly mean: number | undefined
-  /** The compute workloads where we are worst, the worst first. */
+  /** Geometric means of the groups of which it runs a workload. */
+  readonly means: Readonly<Partial<Record<Measured, number>>>
+  /** The workloads of these groups where we are worst, the worst first. */
   readonly worst: readonly string[]
 }
 
@@ -150,7 +148,6 @@ function summarize(name: string, rounds: Rounds): ComparedWorkload {
   })
   return {
     name,
-    compute: isCompute(name),
     instructions,
     mips: mipsOf({ instructions, milliseconds: timing.milliseconds }),
     here: timing,
@@ -163,22 +160,33 @@ function against(here: readonly number[], rounds: readonly number[]): Against {
   return { milliseconds: median(rounds), rounds, ratio: median(ratios), ratios }
 }
 
-/** Our speed against a peer in each compute workload that it ran. */
-export function computeRatios(peer: string, workloads: readonly ComparedWorkload[]): { name: string; ratio: number }[] {
-  return workloads.flatMap(({ name, compute, peers }) => {
+/** Our speed against a peer in each workload of a group that it ran. */
+function ratiosOf(
+  peer: string,
+  group: Measured,
+  workloads: readonly ComparedWorkload[],
+): { name: string; ratio: number }[] {
+  return workloads.flatMap(({ name, peers }) => {
     const result = peers[peer]
-    return compute && result !== undefined && 'ratio' in result ? [{ name, ratio: result.ratio }] : []
+    return isOf(group, name) && result !== undefined && 'ratio' in result ? [{ name, ratio: result.ratio }] : []
   })
 }
 
 function summarizePeer({ name, version, note }: Peer, workloads: readonly ComparedWorkload[]): PeerSummary {
-  const ratios = computeRatios(name, workloads)
-  const worst = [...ratios].sort((a, b) => a.ratio - b.ratio).slice(0, WORST)
+  const groups = MEASURED.map((group) => ({ group, ratios: ratiosOf(name, group, workloads) }))
+  const means = groups.flatMap(({ group, ratios }) => {
+    const mean = geometricMean(ratios.map(({ ratio }) => ratio))
+    return mean === undefined ? [] : [[group, mean] as const]
+  })
+  const worst = groups
+    .flatMap(({ ratios }) => ratios)
+    .sort((a, b) => a.ratio - b.ratio)
+    .slice(0, WORST)
   return {
     name,
     version,
     ...(note === undefined ? {} : { note }),
-    mean: geometricMean(ratios.map(({ ratio }) => ratio)),
+    means: Object.fromEntries(means),
     worst: worst.map(({ name }) => name),
   }
 }

@@ -9,10 +9,9 @@ import { runGuest } from './guest.ts'
 import { IMAGES } from './images.ts'
 import { openHere } from './peers/here.ts'
 import { openPeer, PEERS, type PeerName } from './peers/index.ts'
-import { comparisonTable, smallTable, workloadTable } from './report.ts'
+import { comparisonTable, meanRates, smallTable, workloadTable } from './report.ts'
 import { runSmall, type SmallResult } from './small.ts'
-import { geometricMean } from './statistics.ts'
-import { commandLine, isCompute, mipsOf, parseResults, WORKLOADS, type WorkloadResult } from './workloads.ts'
+import { commandLine, type Measured, mipsOf, parseResults, WORKLOADS, type WorkloadResult } from './workloads.ts'
 
 interface Options {
   readonly run: string[]
@@ -64,8 +63,8 @@ const say = options.json === true ? console.error : console.log
 interface Report {
   readonly engine: Engine
   readonly workloads: readonly (WorkloadResult & { mips: number | undefined })[]
-  /** Geometric mean of the compute workloads' MIPS. */
-  readonly mips: number | undefined
+  /** Geometric means of the groups' MIPS. */
+  readonly means: Readonly<Partial<Record<Measured, number>>>
   readonly small: readonly SmallResult[]
 }
 
@@ -73,9 +72,8 @@ async function measureHere(): Promise<Report> {
   const { engine, run, scale = 1 } = options
   const results = parseResults(await runGuest({ engine, image, commandLine: commandLine(run, scale) }))
   const workloads = results.map((result) => ({ ...result, mips: mipsOf(result) }))
-  const rates = workloads.flatMap(({ name, mips }) => (isCompute(name) && mips !== undefined ? [mips] : []))
-  const report = { engine, workloads, mips: geometricMean(rates), small: runSmall() }
-  say([`engine ${engine}\n`, ...workloadTable(workloads, report.mips), '', ...smallTable(report.small)].join('\n'))
+  const report = { engine, workloads, means: meanRates(results), small: runSmall() }
+  say([`engine ${engine}\n`, ...workloadTable(workloads), ...smallTable(report.small)].join('\n'))
   return report
 }
 

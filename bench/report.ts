@@ -1,7 +1,8 @@
 /** The figures as tables for a terminal. */
 import type { Against, ComparedWorkload, Comparison, Failed, PeerSummary } from './compare.ts'
 import type { SmallResult } from './small.ts'
-import { mipsOf, type WorkloadResult } from './workloads.ts'
+import { geometricMean } from './statistics.ts'
+import { isOf, MEASURED, type Measured, mipsOf, type WorkloadResult } from './workloads.ts'
 
 /** Three digits, or all that stand before the point. */
 export function number(value: number | undefined): string {
@@ -9,21 +10,47 @@ export function number(value: number | undefined): string {
   return value >= 1000 ? Math.round(value).toLocaleString('en') : value.toPrecision(3)
 }
 
-const NAME_WIDTH = 16
+const NAME_WIDTH = 18
 const WIDTH = 11
 
 function row(name: string, columns: readonly string[]): string {
   return `${name.padEnd(NAME_WIDTH)}${columns.map((text) => text.padStart(WIDTH)).join('')}`
 }
 
-export function workloadTable(workloads: readonly WorkloadResult[], mips: number | undefined): string[] {
-  return [
-    row('workload', ['Minstr', 'ms', 'MIPS']),
-    ...workloads.map((result) =>
-      row(result.name, [number(result.instructions / 1e6), number(result.milliseconds), number(mipsOf(result))]),
-    ),
-    row('geometric mean', ['', '', number(mips)]),
-  ]
+/** The workloads group by group, what `closing` has to say after each, and those that are in no group at the end. */
+function byGroup<T extends { readonly name: string }>(
+  workloads: readonly T[],
+  line: (workload: T) => string,
+  closing: (group: Measured) => string,
+): string[] {
+  const groups = MEASURED.flatMap((group) => {
+    const members = workloads.filter(({ name }) => isOf(group, name))
+    return members.length > 0 ? [...members.map(line), closing(group), ''] : []
+  })
+  const apart = workloads.filter(({ name }) => isOf('apart', name))
+  return [...groups, ...(apart.length > 0 ? [...apart.map(line), ''] : [])]
+}
+
+/** Geometric means of the groups' MIPS. */
+export function meanRates(workloads: readonly WorkloadResult[]): Partial<Record<Measured, number>> {
+  const means = MEASURED.flatMap((group) => {
+    const rates = workloads.filter(({ name }) => isOf(group, name)).map(mipsOf)
+    const mean = geometricMean(rates.filter((rate) => rate !== undefined))
+    return mean === undefined ? [] : [[group, mean] as const]
+  })
+  return Object.fromEntries(means)
+}
+
+export function workloadTable(workloads: readonly WorkloadResult[]): string[] {
+  const means = meanRates(workloads)
+  const line = (result: WorkloadResult): string =>
+    row(result.name, [number(result.instructions / 1e6), number(result.milliseconds), number(mipsOf(result))])
+  const closing = (group: Measured): string => row(meanName(group), ['', '', number(means[group])])
+  return [row('workload', ['Minstr', 'ms', 'MIPS']), ...byGroup(workloads, line, closing)]
+}
+
+export function meanName(group: Measured): string {
+  return `mean ${group}`
 }
 
 export function smallTable(results: readonly SmallResult[]): string[] {
@@ -35,16 +62,12 @@ export function smallTable(results: readonly SmallResult[]): string[] {
 
 /** Our times, and for each peer its time and how many times as fast we are. */
 export function comparisonTable(comparison: Comparison): string[] {
-  const peers = comparison.peers.filter((peer) => 'mean' in peer)
-  const body = (compute: boolean): string[] =>
-    comparison.workloads.filter((workload) => workload.compute === compute).map((workload) => line(workload, peers))
-  const apart = body(false)
+  const peers = comparison.peers.filter((peer) => 'means' in peer)
+  const closing = (group: Measured): string =>
+    row(meanName(group), ['', '', ...peers.flatMap(({ means }) => ['', number(means[group])])])
   return [
     row('workload', ['MIPS', 'ms', ...peers.flatMap(({ name }) => [`${name} ms`, 'times'])]),
-    ...body(true),
-    row('geometric mean', ['', '', ...peers.flatMap(({ mean }) => ['', number(mean)])]),
-    ...(apart.length > 0 ? ['', ...apart] : []),
-    '',
+    ...byGroup(comparison.workloads, (workload) => line(workload, peers), closing),
     ...legend(comparison),
   ]
 }

@@ -1,27 +1,29 @@
 /** The workloads of the built-in guest: their names, what counts for a mean, and the lines in which the guest reports. */
 
-/** Those whose time is that of their instructions, 130 to 160 million of them at scale 1: a mean is over these. */
-export const COMPUTE = [
-  'sieve',
-  'sha256',
-  'crc32',
-  'matrix',
-  'quicksort',
-  'bytecode',
-  'fib',
-  'chase',
-  'memcpy',
-  'calls',
-  'stride',
-] as const
+/**
+ * What belongs together. A mean is over one group: the first is what a processor without floating point can do, 130 to 160
+ * million instructions each at scale 1. `apart` do much work with few instructions, REP MOVS and patched code, and are in no
+ * mean.
+ */
+export const GROUPS = {
+  integer: ['sieve', 'sha256', 'crc32', 'matrix', 'quicksort', 'bytecode', 'fib', 'chase', 'memcpy', 'calls', 'stride'],
+  'SSE2 float': ['nbody', 'mandelbrot', 'daxpy', 'particles'],
+  'SSE2 integer': ['convolve', 'motion', 'blend'],
+  'AVX2, FMA': ['lanes', 'dgemm'],
+  x87: ['x87'],
+  apart: ['repmovs', 'smc'],
+} as const
 
-/** Few instructions for much work, REP MOVS and patched code: reported, but in no mean. */
-export const APART = ['repmovs', 'smc'] as const
+export type Group = keyof typeof GROUPS
 
-export const WORKLOADS: readonly string[] = [...COMPUTE, ...APART]
+/** Those that have a mean, in the order of reports. */
+export const MEASURED = ['integer', 'SSE2 float', 'SSE2 integer', 'AVX2, FMA', 'x87'] as const satisfies Group[]
+export type Measured = (typeof MEASURED)[number]
 
-export function isCompute(name: string): boolean {
-  return (COMPUTE as readonly string[]).includes(name)
+export const WORKLOADS: readonly string[] = Object.values(GROUPS).flat()
+
+export function isOf(group: Group, name: string): boolean {
+  return (GROUPS[group] as readonly string[]).includes(name)
 }
 
 export interface WorkloadResult {
@@ -40,6 +42,12 @@ export function mipsOf({ instructions, milliseconds }: Omit<WorkloadResult, 'nam
 export function commandLine(only: readonly string[], scale: number): string {
   const run = only.length > 0 ? ` run=${only.join()}` : ''
   return `guest machine nocheck scale=${scale}${run}`
+}
+
+/** Why the guest skipped a workload; undefined when it did not. */
+export function skipped(text: string, name: string): string | undefined {
+  for (const [, workload, why] of text.matchAll(/^@skipped (\S+) (.*?)\r?$/gm)) if (workload === name) return why
+  return undefined
 }
 
 /**

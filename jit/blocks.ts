@@ -1,6 +1,7 @@
 /** The blocks of a region as the compiler has them: decoded, and cut where something can not be translated. */
 import { Decoder } from '../src/cpu/decoder/decoder.ts'
 import { DecodeStatus, Instruction } from '../src/cpu/decoder/instruction.ts'
+import { codeSizeOf } from '../src/cpu/mode.ts'
 import type { BlockSource, RegionSource, Terminator } from './source.ts'
 
 export interface PlacedInstruction {
@@ -19,10 +20,12 @@ export interface Block {
 }
 
 const LONGEST = 15
-/** Making one builds the opcode table's dispatch tree: 2 ms. */
-const decoder = new Decoder(64)
 
-function decodeBlock(source: BlockSource, isTranslatable: (instruction: Instruction) => boolean): Block {
+function decodeBlock(
+  source: BlockSource,
+  decoder: Decoder,
+  isTranslatable: (instruction: Instruction) => boolean,
+): Block {
   const { offset, code, terminator } = source
   const padded = new Uint8Array(code.length + LONGEST)
   padded.set(code)
@@ -42,10 +45,11 @@ function decodeBlock(source: BlockSource, isTranslatable: (instruction: Instruct
 }
 
 export function decodeBlocks(
-  { blocks }: RegionSource,
+  { mode, features, blocks }: RegionSource,
   isTranslatable: (instruction: Instruction) => boolean,
 ): readonly Block[] {
-  return blocks.map((block) => decodeBlock(block, isTranslatable))
+  const decoder = new Decoder(codeSizeOf(mode), features)
+  return blocks.map((block) => decodeBlock(block, decoder, isTranslatable))
 }
 
 /** Blocks of the region that control can go to, by number. */

@@ -10,7 +10,14 @@ import { Access, type Bytes, type OperandBytes, type Size } from '../src/cpu/isa
 import * as L from '../src/cpu/layout.ts'
 import type { Type, Value } from '../src/cpu/wasm/emitter.ts'
 import { STACK_SLOT, slotOf } from './pages.ts'
-import { PathBuilder } from './paths.ts'
+import { PathBuilder, upperHalf } from './paths.ts'
+
+/** Of a segment's access rights: unusable, S, code, expand-down, writable. */
+const DATA_RIGHTS = 0x1001e
+const WRITABLE_DATA = 0x12
+
+/** A vector of elements of a type. */
+const SHAPE = { i32: 'i32x4', i64: 'i64x2', f32: 'f32x4', f64: 'f64x2' } as const
 
 /** A definition needs something that only the interpreter does. */
 export class NotTranslatable extends Error {}
@@ -64,7 +71,7 @@ export class TranslatorBuilder extends PathBuilder {
     if (kind === OperandKind.one) return this.k(1)
     if (kind === OperandKind.imm2) return this.i32(this.#instruction.imm2)
     if (kind === OperandKind.mem) {
-      if (use === 'a' || use === 'aw') return this.#ea()
+      if (use === 'a' || use === 'aw' || use === 'o') return this.#ea()
       if (this.vectorSize > 0 && use !== 'w') return this.readVectorMemory(index, use)
       if (use === 'r') return this.read(this.#ea(), this.#bytes(index))
       if (use === 'rw') return this.#readToModify(index)
@@ -169,18 +176,24 @@ export class TranslatorBuilder extends PathBuilder {
     return value
   }
 
-  // Vector registers stay in the CPU state
+  // Vector registers
 
-  protected loadVector(index: number, type: Type, bytes: 4 | 8 | 16, offset: number): Value {
-    return this.load(type, bytes, this.i32(0), this.#vectorPlace(index) + offset)
+  protected loadVector(index: number, type: Type, _bytes: 4 | 8 | 16, offset: number): Value {
+    const register = this.#instruction.opReg[index] as number
+    if (offset !== 0) return this.load('v128', 16, this.i32(0), upperHalf(register))
+    const vector = this.xmm(register)
+    return type === 'v128' ? vector : this.let(this.lane(SHAPE[type], vector, 0))
   }
 
   protected storeVector(index: number, value: Value, offset: number): void {
-    this.store(16, this.i32(0), value, this.#vectorPlace(index) + offset)
+    const register = this.#instruction.opReg[index] as number
+    if (offset !== 0) this.store(16, this.i32(0), value, upperHalf(register))
+    else if (value.type === 'v128') this.setXmm(register, value, false)
+    else this.setXmm(register, this.withLane(SHAPE[value.type], this.xmm(register), 0, value), false)
   }
 
-  #vectorPlace(index: number): number {
-    return L.YMM + (this.#instruction.opReg[index] as number) * L.YMM_SIZE
+  protected vectorAddress(): never {
+    throw new NotTranslatable(this.#entry.name)
   }
 
   protected storeMmx(): never {
@@ -215,7 +228,8 @@ export class TranslatorBuilder extends PathBuilder {
       const index = this.binary('shl', this.register64(i.memIndex), this.i64(i.memScale))
       address = this.binary('add', address, index)
     }
-    if (i.addressSize === 32) address = this.binary('and', address, this.i64(0xffff_ffff))
+    if (i.addressSize !== 64)
+      address = this.binary('and', address, this.i64(i.addressSize === 16 ? 0xffff : 0xffff_ffff))
     if (this.#entry.name !== 'lea') address = this.#addSegment(address)
     if (this.#entry.bitString && i.opKind[1] === OperandKind.gpr)
       address = this.moveByBits(address, this.#readRegister(1))
@@ -240,8 +254,22 @@ export class TranslatorBuilder extends PathBuilder {
 
   #addSegment(address: Value): Value {
     const segment = this.#instruction.memSegment
+    if (this.codeKind === 'flat' && segment === Segment.cs) throw new NotTranslatable('code segment')
     if (segment !== Segment.fs && segment !== Segment.gs) return address
-    return this.binary('add', address, this.segmentBase())
+    if (this.codeKind === 'long') return this.binary('add', address, this.segmentBase())
+    if (this.#entry.bitString) throw new NotTranslatable(this.#entry.name)
+    const offset = this.let(address)
+    this.#checkSegment(L.SEGMENTS + segment * L.SEGMENT_SIZE, offset)
+    return this.binary('and', this.binary('add', offset, this.segmentBase()), this.i64(0xffff_ffff))
+  }
+
+  /** Leaves the region unless the segment is an ordinary data segment and the operand lies within its limit. */
+  #checkSegment(segment: number, offset: Value): void {
+    const rights = this.binary('and', this.state32(segment + L.SEG_AR), this.i32(DATA_RIGHTS))
+    const last = this.binary('add', offset, this.i64(Math.max(1, this.memoryBytes) - 1))
+    const beyond = this.compare('gt_u', last, this.extendUnsigned(this.state32(segment + L.SEG_LIMIT)))
+    const other = this.compare('ne', rights, this.i32(WRITABLE_DATA))
+    this.if(this.binary('or', beyond, other), () => this.leaveToInterpret(this.#offset))
   }
 
   segmentBase(): Value {
@@ -389,6 +417,14 @@ export class TranslatorBuilder extends PathBuilder {
   }
 
   string(): never {
+    throw new NotTranslatable(this.#entry.name)
+  }
+
+  scattering(): never {
+    throw new NotTranslatable(this.#entry.name)
+  }
+
+  indices(): never {
     throw new NotTranslatable(this.#entry.name)
   }
 

@@ -4,6 +4,7 @@
  */
 import { type Instruction, OperandKind } from '../src/cpu/decoder/instruction.ts'
 import type { FlagComponent } from '../src/cpu/isa/vocabulary.ts'
+import * as L from '../src/cpu/layout.ts'
 import { newModule, type Value } from '../src/cpu/wasm/emitter.ts'
 import { NotTranslatable, TranslatorBuilder } from './builder.ts'
 
@@ -58,7 +59,7 @@ function observe(i: Instruction): Effects {
   const module = newModule()
   try {
     const x = new ObservingBuilder(module)
-    x.open(x.i64(0))
+    x.open(x.i64(0), i.mode === 64 ? L.MODE_64 : L.MODE_32)
     x.emit(i, 0)
     const setsFlags = PIECES.every((piece) => x.flagsWritten.has(piece))
     const touches = PIECES.some((piece) => x.flagsWritten.has(piece) || x.flagsPerhaps.has(piece))
@@ -79,7 +80,8 @@ export function effectsOf(i: Instruction): Effects {
   const count = i.operandCount
   const kinds = i.opKind.subarray(0, count)
   const shift = kinds.includes(OperandKind.imm) ? `${(i.immLo & 31) === 0}${(i.immLo & 63) === 0}` : ''
-  const key = `${i.name}/${i.operandSize}/${i.addressSize}/${kinds.join()}/${i.opSize.subarray(0, count).join()}/${shift}`
+  const segment = i.mode === 64 ? '' : i.memSegment
+  const key = `${i.mode}${segment}/${i.name}/${i.operandSize}/${i.addressSize}/${kinds.join()}/${i.opSize.subarray(0, count).join()}/${shift}`
   const found = known.get(key) ?? observe(i)
   known.set(key, found)
   return found

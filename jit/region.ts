@@ -9,10 +9,10 @@
  * What was never run is left out, as far as can be told: the target of a jump that was ever taken has a record in the code
  * cache (or had one).
  */
-import type { Decoder } from '../src/cpu/decoder/decoder.ts'
 import { DecodeStatus, Instruction, OperandKind } from '../src/cpu/decoder/instruction.ts'
 import { nameOf } from '../src/cpu/decoder/opcodes.ts'
-import { floatKind } from '../src/cpu/interpreter/float-kind.ts'
+import type { Decoders } from '../src/cpu/decoders.ts'
+import { floatCheck } from '../src/cpu/interpreter/float-kind.ts'
 import { FLOAT_NONE } from '../src/cpu/interpreter/record.ts'
 import { entryOf } from '../src/cpu/isa/index.ts'
 import type { BlockSource, RegionSource, Target, Terminator } from './source.ts'
@@ -46,8 +46,10 @@ export interface Surroundings {
   wasReached(host: number): boolean
   /** Offsets to which the indirect transfer at a host address was seen to lead, the most frequent first. */
   targetsOf(site: number): readonly number[]
-  /** Instructions of x87, SSE and so on are checked before they run: they are the interpreter's. */
-  readonly checksFloat: boolean
+  /** MODE_ bits that say which instructions of x87, SSE and so on are checked before they run: those are the interpreter's. */
+  readonly floatMode: number
+  /** L.MODE_64 or L.MODE_32. */
+  readonly mode: number
 }
 
 /** A call that is under way. */
@@ -85,7 +87,7 @@ export interface FoundRegion {
 
 export class RegionFinder {
   readonly #bytes: Uint8Array
-  readonly #decoder: Decoder
+  readonly #decoders: Decoders
   readonly #limits: RegionLimits
   readonly #instruction = new Instruction()
   readonly #buffer = new Uint8Array(32)
@@ -103,9 +105,9 @@ export class RegionFinder {
   /** Where the block being decoded begins. */
   #start = 0
 
-  constructor(bytes: Uint8Array, decoder: Decoder, limits: RegionLimits) {
+  constructor(bytes: Uint8Array, decoders: Decoders, limits: RegionLimits) {
     this.#bytes = bytes
-    this.#decoder = decoder
+    this.#decoders = decoders
     this.#limits = limits
   }
 
@@ -160,7 +162,8 @@ export class RegionFinder {
     if (host === 0) return false
     const i = this.#instruction
     const pageEnd = (host & ~(PAGE - 1)) + PAGE
-    const status = this.#decoder.decode(this.#bytes, host, pageEnd, i)
+    const decoder = this.#decoders.of(this.#surroundings.mode)
+    const status = decoder.decode(this.#bytes, host, pageEnd, i)
     if (status === DecodeStatus.ok) {
       this.#take(host, i.length, into)
       return true
@@ -171,7 +174,7 @@ export class RegionFinder {
     if (second === 0) return false
     this.#buffer.set(this.#bytes.subarray(host, pageEnd), 0)
     this.#buffer.set(this.#bytes.subarray(second, second + 16 - first), first)
-    if (this.#decoder.decode(this.#buffer, 0, 16, i) !== DecodeStatus.ok) return false
+    if (decoder.decode(this.#buffer, 0, 16, i) !== DecodeStatus.ok) return false
     this.#take(host, first, into)
     this.#take(second, i.length - first, into)
     return true
@@ -183,7 +186,9 @@ export class RegionFinder {
     const name = nameOf(i.name)
     const entry = entryOf(name)
     if (entry === undefined || (entry.ends && !NEAR_TRANSFERS.has(name))) return false
-    return !this.#surroundings.checksFloat || floatKind(i) === FLOAT_NONE
+    // It cuts EIP to 16 bits.
+    if (i.operandSize === 16 && (entry.modal === 'branch' || entry.modal === 'call')) return false
+    return floatCheck(i, this.#surroundings.floatMode) === FLOAT_NONE
   }
 
   #take(host: number, length: number, into: number[]): void {
@@ -312,7 +317,7 @@ export class RegionFinder {
       .map(({ target }) => this.#host(target.offset))
     const exits = [...new Set(outside)].filter((host) => host !== 0)
     return {
-      source: { blocks, pages },
+      source: { mode: this.#surroundings.mode, blocks, pages, features: this.#decoders.features },
       spans: this.#spans,
       starts: Uint32Array.from(new Set(this.#starts)).sort(),
       sites: this.#sites,

@@ -3,7 +3,7 @@
  * place where that happens again and again is hot. Sampling costs code that is not hot nothing. The interval is short as
  * long as most instructions are interpreted, and long when they are not.
  */
-import { Decoder } from '../src/cpu/decoder/decoder.ts'
+import { Decoders } from '../src/cpu/decoders.ts'
 import { OP_CROSS, OP_REGION, OP_STALE } from '../src/cpu/interpreter/record.ts'
 import * as L from '../src/cpu/layout.ts'
 import type { Translator, TranslatorFactory, TranslatorHost } from '../src/cpu/translator.ts'
@@ -103,7 +103,7 @@ export class RegionTranslator implements Translator {
     this.#u32 = new Uint32Array(host.memory.buffer)
     this.#u16 = new Uint16Array(host.memory.buffer)
     this.#view = new DataView(host.memory.buffer)
-    this.#finder = new RegionFinder(host.bytes, new Decoder(64), this.#eager ? SMALL : LARGE)
+    this.#finder = new RegionFinder(host.bytes, new Decoders(host.features), this.#eager ? SMALL : LARGE)
     this.#profile = new IndirectProfile(host.memory)
     this.#cache = new RegionCache(host, options.maxBytes ?? DEFAULT_MAX_BYTES, (...drop) => this.#dropped(...drop))
   }
@@ -140,7 +140,7 @@ export class RegionTranslator implements Translator {
     this.#service.poll()
     this.#keepUp()
     this.#adapt()
-    if (this.#u32[L.MODE >> 2] !== L.MODE_64) return
+    if (!this.#isTranslated()) return
     // The one that has done most first: what it takes in need not be translated anew by itself.
     const ready = [...this.#profile.read()].sort((a, b) => this.#cache.workOf(b) - this.#cache.workOf(a))
     for (const head of ready) this.#again(head)
@@ -157,8 +157,14 @@ export class RegionTranslator implements Translator {
     return true
   }
 
+  /** Code with a look at each segment is left to the interpreter. */
+  #isTranslated(): boolean {
+    const mode = this.#u32[L.MODE >> 2]
+    return mode === L.MODE_64 || mode === L.MODE_32
+  }
+
   decoded(): void {
-    if (!this.#eager || (this.#u32[L.STEPPING >> 2] as number) !== 0) return
+    if (!this.#eager || !this.#isTranslated() || (this.#u32[L.STEPPING >> 2] as number) !== 0) return
     this.#keepUp()
     const rip = this.#view.getBigUint64(L.RIP, true)
     const host = this.#hostOf(rip)
@@ -257,7 +263,8 @@ export class RegionTranslator implements Translator {
       pageAt: (distance) => runtime.executableHost(page + BigInt(distance)) >>> 0,
       wasReached: (at) => this.#eager || runtime.findRecord(at, mode) !== 0,
       targetsOf: (site) => this.#profile.targets(site, page),
-      checksFloat: (mode & ~L.MODE_SIZE_MASK) !== 0,
+      mode: mode & L.MODE_SIZE_MASK,
+      floatMode: mode,
     })
     if (found === undefined) return
     const shape = shapeOf(found)
@@ -326,7 +333,7 @@ export class RegionTranslator implements Translator {
     this.#counts.blocks += blocks.length
     this.#observer?.translated?.({
       ...identity,
-      ...{ milliseconds, source: blocks },
+      ...{ features: this.#host.features, milliseconds, source: blocks },
       instructions: blocks.reduce((sum, { instructions }) => sum + instructions, 0),
       ...(wasm && { wasm }),
     })

@@ -6,7 +6,7 @@ import { type Comparison, compare } from '../bench/compare.ts'
 import type { MissingPeer, Peer } from '../bench/peers/peer.ts'
 import { comparisonTable, workloadTable } from '../bench/report.ts'
 import { geometricMean, median } from '../bench/statistics.ts'
-import { COMPUTE, commandLine, isCompute, mipsOf, parseResults, WORKLOADS } from '../bench/workloads.ts'
+import { commandLine, GROUPS, MEASURED, mipsOf, parseResults, skipped, WORKLOADS } from '../bench/workloads.ts'
 
 const OUTPUT = [
   '  workload    checksum  instructions          ms        MIPS\r',
@@ -41,12 +41,16 @@ test("the guest's words", () => {
   assert.is(commandLine(['fib', 'smc'], 8), 'guest machine nocheck scale=8 run=fib,smc')
 })
 
-test('what counts for a mean', () => {
-  assert.is(COMPUTE.length, 11)
-  assert.equal(
-    WORKLOADS.filter((name) => !isCompute(name)),
-    ['repmovs', 'smc'],
-  )
+test('every workload is in one group, and all groups but one have a mean', () => {
+  assert.is(new Set(WORKLOADS).size, WORKLOADS.length)
+  assert.is(GROUPS.integer.length, 11)
+  assert.equal([...MEASURED, 'apart'], Object.keys(GROUPS))
+})
+
+test('what the guest skips, and why', () => {
+  const text = '@skipped x87 CPUID has no FPU\r\n@bench fib ok 1 1\r\n'
+  assert.is(skipped(text, 'x87'), 'CPUID has no FPU')
+  assert.is(skipped(text, 'fib'), undefined)
 })
 
 test('medians and geometric means', () => {
@@ -106,11 +110,12 @@ test('ratios are of one round, and the median of them counts', async () => {
   assert.equal(crc32?.peers.qemu, { failed: 'no <such> device' })
 })
 
-test('the mean is over the compute workloads that ran; the worst come first', async () => {
+test('a mean is over the workloads of a group that ran; the worst come first', async () => {
   const { peers } = await example()
   const [qemu, v86] = peers
   if (qemu === undefined || 'missing' in qemu) throw new Error('qemu is there')
-  assert.ok(Math.abs((qemu.mean ?? 0) - Math.sqrt(2 * 0.25)) < 1e-12)
+  assert.ok(Math.abs((qemu.means.integer ?? 0) - Math.sqrt(2 * 0.25)) < 1e-12)
+  assert.equal(Object.keys(qemu.means), ['integer'])
   assert.equal(qemu.worst, ['sieve', 'fib'])
   assert.equal(v86, MISSING)
 })
@@ -130,13 +135,13 @@ test('the table of a comparison', async () => {
   assert.equal(
     comparisonTable(await example()).map((line) => line.trimEnd()),
     [
-      'workload               MIPS         ms    qemu ms      times',
-      'fib                   7,500       20.0       40.0       2.00',
-      'sieve                 3,750       40.0       10.0      0.250',
-      'crc32                30,000       5.00     failed          -',
-      'geometric mean                                         0.707',
+      'workload                 MIPS         ms    qemu ms      times',
+      'fib                     7,500       20.0       40.0       2.00',
+      'sieve                   3,750       40.0       10.0      0.250',
+      'crc32                  30,000       5.00     failed          -',
+      'mean integer                                             0.707',
       '',
-      'smc                 150,000       1.00       8.00       8.00',
+      'smc                   150,000       1.00       8.00       8.00',
       '',
       'here: here 1.0; scale 8; rounds, of which these are medians: 3',
       "times: the other machine's time divided by ours, so many times as fast are we",
@@ -151,12 +156,14 @@ test('the table of a comparison', async () => {
 
 test('the table of our own figures', () => {
   assert.equal(
-    workloadTable(parseResults(OUTPUT), 700).map((line) => line.trimEnd()),
+    workloadTable(parseResults(OUTPUT)).map((line) => line.trimEnd()),
     [
-      'workload             Minstr         ms       MIPS',
-      'fib                     158        225        700',
-      'smc                    0.00        395          -',
-      'geometric mean                                700',
+      'workload               Minstr         ms       MIPS',
+      'fib                       158        225        700',
+      'mean integer                                    700',
+      '',
+      'smc                      0.00        395          -',
+      '',
     ],
   )
 })
@@ -183,7 +190,7 @@ test('the chart: a bar for each ratio on a logarithmic axis, with the line at 1'
     ],
     'fib twice as fast, sieve a quarter, the mean, smc eight times; crc32 failed',
   )
-  for (const label of ['fib', 'sieve', 'crc32', 'geometric mean', 'smc', 'failed', '2.00', '0.25', '8.00'])
+  for (const label of ['fib', 'sieve', 'crc32', 'mean integer', 'smc', 'failed', '2.00', '0.25', '8.00'])
     assert.ok(svg.includes(`>${label}</text>`), label)
   assert.ok(svg.includes('v86: package v86 not found (npm ci installs it)'))
 })

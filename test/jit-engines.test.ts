@@ -24,7 +24,10 @@ test('vectors: 64-bit integer groups, translated at first sight', () => {
   let passed = 0
   for (const name of groupNames(SAMPLE)) {
     if (!/^(int64-|seq64|addr64|sys)/.test(name)) continue
-    const result = runGroup(some(readGroup(SAMPLE, name)), { translator: TRANSLATORS.translator })
+    const result = runGroup(some(readGroup(SAMPLE, name)), {
+      translator: TRANSLATORS.translator,
+      environments: ['long64'],
+    })
     const first = result.failures[0]
     assert.is(result.failed, 0, first && `${first.test.id} ${first.test.asm}: ${first.problems.join('; ')}`)
     passed += result.passed

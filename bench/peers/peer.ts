@@ -1,5 +1,5 @@
 /** What runs the workloads: our own processor, and those that it is compared with. */
-import { parseResults, type WorkloadResult } from '../workloads.ts'
+import { parseResults, skipped, type WorkloadResult } from '../workloads.ts'
 import { lastWords, type Output } from './process.ts'
 
 export interface Peer {
@@ -28,7 +28,9 @@ export function resultsOf(workloads: readonly string[], output: Output): readonl
   const results = parseResults(output.stdout)
   return workloads.map((workload) => {
     const result = results.find(({ name }) => name === workload)
-    if (result === undefined) throw new Error(`no result of ${workload} in the output${lastWords(output)}`)
-    return result
+    if (result !== undefined) return result
+    const why = skipped(output.stdout, workload)
+    if (why !== undefined) throw new Error(`${workload} skipped: ${why}`)
+    throw new Error(`no result of ${workload} in the output${lastWords(output)}`)
   })
 }

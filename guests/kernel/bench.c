@@ -1,12 +1,13 @@
 /*
  * The workloads and their table of results. Checksums are from
- * host/checksums.c; sieve, sha256, crc32, quicksort, bytecode and smc also
- * from host/checksums.py, which shares no line with the C.
+ * host/checksums.c; sieve, sha256, crc32, quicksort, bytecode, smc and all from
+ * nbody on also from host/checksums.py, which shares no line with the C.
  */
 #include "bench.h"
 #include "clock.h"
 #include "options.h"
 #include "print.h"
+#include "units.h"
 #ifdef __x86_64__
 #include "workloads/counts.h"
 #else
@@ -28,6 +29,16 @@ static const struct workload workloads[] = {
 	{ "stride", NULL, stride_round, 40, 0x5d1120f5b24f0000, COUNT_STRIDE },
 	{ "repmovs", repmovs_prepare, repmovs_round, 300, 0xf57bf2a996cc431a, COUNT_REPMOVS },
 	{ "smc", NULL, smc_round, 200, 0x719e98f1b0ed7f90, COUNT_SMC },
+	{ "nbody", NULL, nbody_round, 55, 0x81eae85163ec91e5, COUNT_NBODY, UNIT_SSE2 },
+	{ "mandelbrot", NULL, mandelbrot_round, 75, 0x520d4648c072cc0b, COUNT_MANDELBROT, UNIT_SSE2 },
+	{ "daxpy", NULL, daxpy_round, 80, 0x7b82fbc32eae2418, COUNT_DAXPY, UNIT_SSE2 },
+	{ "particles", NULL, particles_round, 110, 0x10df0e122abb0b3b, COUNT_PARTICLES, UNIT_SSE2 },
+	{ "dgemm", dgemm_prepare, dgemm_round, 40, 0x3f118a229c6c8225, COUNT_DGEMM, UNIT_FMA },
+	{ "convolve", NULL, convolve_round, 150, 0xc88b66a03c26af9, COUNT_CONVOLVE, UNIT_SSE2 },
+	{ "motion", motion_prepare, motion_round, 190, 0xbd362897e7d378b5, COUNT_MOTION, UNIT_SSE2 },
+	{ "blend", blend_prepare, blend_round, 125, 0xf833cc98734d8b73, COUNT_BLEND, UNIT_SSE2 },
+	{ "lanes", lanes_prepare, lanes_round, 100, 0x2d6b3d6116537506, COUNT_LANES, UNIT_AVX2 },
+	{ "x87", NULL, x87_round, 25, 0x321d2aecc1fc412, COUNT_X87, UNIT_X87 },
 };
 #define FOR_EACH_WORKLOAD(w) for (const struct workload *w = workloads; w < workloads + sizeof workloads / sizeof workloads[0]; w++)
 
@@ -113,6 +124,16 @@ static void print_result(const struct workload *w, const struct result *r)
 		print("@bench %s %s %lu %lu\n", w->name, r->ok ? "ok" : "bad", r->instructions, r->ns);
 }
 
+static void print_skipped(const struct workload *w, const char *why)
+{
+	print("  %-11s ", w->name);
+	print_colour(DIM);
+	print("skipped: %s\n", why);
+	print_colour(PLAIN);
+	if (options.machine)
+		print("@skipped %s %s\n", w->name, why);
+}
+
 bool bench_run(const char *names, uint32_t scale, uint32_t rounds)
 {
 	bool ok = true;
@@ -123,6 +144,11 @@ bool bench_run(const char *names, uint32_t scale, uint32_t rounds)
 	FOR_EACH_WORKLOAD(w) {
 		if (names && !name_listed(names, w->name))
 			continue;
+		const char *missing = unit_missing(w->unit);
+		if (missing) {
+			print_skipped(w, missing);
+			continue;
+		}
 		struct result r = run(w, rounds ? rounds : (uint64_t)w->rounds * scale);
 		print_result(w, &r);
 		ok &= r.ok;
@@ -145,6 +171,8 @@ void bench_calibrate(void)
 		counter = COUNTER_TSC;
 	}
 	FOR_EACH_WORKLOAD(w) {
+		if (unit_missing(w->unit))
+			continue;
 		char name[16] = "";
 		for (size_t i = 0; w->name[i]; i++)
 			name[i] = w->name[i] >= 'a' ? w->name[i] - 32 : w->name[i];

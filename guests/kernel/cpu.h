@@ -10,6 +10,8 @@
 #include <stdint.h>
 
 #define CR0_MP (1ul << 1)
+#define CR0_EM (1ul << 2)
+#define CR0_TS (1ul << 3)
 #define CR0_ET (1ul << 4)
 #define CR0_NE (1ul << 5)
 #define CR0_WP (1ul << 16)
@@ -17,10 +19,14 @@
 #define CR0_PG (1ul << 31)
 #define CR4_TSD (1ul << 2)
 #define CR4_DE (1ul << 3)
+#define CR4_PSE (1ul << 4)
 #define CR4_PAE (1ul << 5)
 #define CR4_PGE (1ul << 7)
+#define CR4_OSFXSR (1ul << 9)
+#define CR4_OSXMMEXCPT (1ul << 10)
 #define CR4_UMIP (1ul << 11)
 #define CR4_FSGSBASE (1ul << 16)
+#define CR4_OSXSAVE (1ul << 18)
 #define CR4_SMEP (1ul << 20)
 #define CR4_SMAP (1ul << 21)
 
@@ -51,6 +57,7 @@
 #define RFLAGS_IOPL (3ul << 12)
 #define RFLAGS_NT (1ul << 14)
 #define RFLAGS_RF (1ul << 16)
+#define RFLAGS_VM (1ul << 17)
 #define RFLAGS_AC (1ul << 18)
 #define RFLAGS_FIXED (1ul << 1)
 #define RFLAGS_STATUS (RFLAGS_CF | RFLAGS_PF | RFLAGS_AF | RFLAGS_ZF | RFLAGS_SF | RFLAGS_OF)
@@ -93,17 +100,17 @@ static inline uint64_t read_tsc(void)
 	return (uint64_t)high << 32 | low;
 }
 
-#ifdef __x86_64__
+/* As wide as the mode's registers. */
 #define CPU_REGISTER(name) \
-	static inline uint64_t read_##name(void) \
+	static inline unsigned long read_##name(void) \
 	{ \
-		uint64_t value; \
-		asm volatile("movq %%" #name ", %0" : "=r"(value) :: "memory"); \
+		unsigned long value; \
+		asm volatile("mov %%" #name ", %0" : "=r"(value) :: "memory"); \
 		return value; \
 	} \
-	static inline void write_##name(uint64_t value) \
+	static inline void write_##name(unsigned long value) \
 	{ \
-		asm volatile("movq %0, %%" #name :: "r"(value) : "memory"); \
+		asm volatile("mov %0, %%" #name :: "r"(value) : "memory"); \
 	}
 
 CPU_REGISTER(cr0)
@@ -116,9 +123,8 @@ CPU_REGISTER(dr2)
 CPU_REGISTER(dr3)
 CPU_REGISTER(dr6)
 CPU_REGISTER(dr7)
-#endif
 
-static inline void invlpg(uint64_t address)
+static inline void invlpg(unsigned long address)
 {
 	asm volatile("invlpg (%0)" :: "r"(address) : "memory");
 }
@@ -137,7 +143,7 @@ static inline struct cpuid cpuid(uint32_t leaf, uint32_t subleaf)
 /* Operand of LGDT, LIDT, SGDT and SIDT. */
 struct __attribute__((packed)) table_register {
 	uint16_t limit;
-	uint64_t base;
+	unsigned long base;
 };
 
 void *memcpy(void *to, const void *from, size_t bytes);

@@ -40,6 +40,8 @@ static bool has(uint32_t leaf, unsigned reg, unsigned bit)
 
 bool has_1gb_pages(void) { return has(0x80000001, 3, 26); }
 bool has_nx(void) { return has(0x80000001, 3, 20); }
+bool has_efer(void) { return has_nx() || has(0x80000001, 3, 11) || has(0x80000001, 3, 29); }
+bool has_long_mode(void) { return has(0x80000001, 3, 29); }
 bool has_smep(void) { return has(7, 1, 7); }
 bool has_smap(void) { return has(7, 1, 20); }
 bool has_umip(void) { return has(7, 2, 2); }
@@ -52,6 +54,14 @@ bool has_lzcnt(void) { return has(0x80000001, 2, 5); }
 bool has_bmi1(void) { return has(7, 1, 3); }
 bool has_bmi2(void) { return has(7, 1, 8); }
 bool has_adx(void) { return has(7, 1, 19); }
+bool has_fpu(void) { return has(1, 3, 0); }
+bool has_fxsr(void) { return has(1, 3, 24); }
+bool has_sse(void) { return has(1, 3, 25); }
+bool has_sse2(void) { return has(1, 3, 26); }
+bool has_xsave(void) { return has(1, 2, 26); }
+bool has_osxsave(void) { return has(1, 2, 27); }
+bool has_avx2(void) { return has(1, 2, 28) && has(7, 1, 5); }
+bool has_fma(void) { return has(1, 2, 28) && has(1, 2, 12); }
 
 struct signature {
 	char text[13];

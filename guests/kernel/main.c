@@ -3,7 +3,7 @@
  * the shell.
  */
 #include "bench.h"
-#include "checks/check.h"
+#include "checking.h"
 #include "clock.h"
 #include "descriptors.h"
 #include "identity.h"
@@ -14,6 +14,7 @@
 #include "print.h"
 #include "serial.h"
 #include "shell.h"
+#include "units.h"
 
 struct __attribute__((packed)) mmap_entry {
 	uint32_t size;	/* of what follows */
@@ -68,6 +69,7 @@ void kernel_main(const struct multiboot *info)
 	serial_init();
 	descriptors_init();
 	mode_init();
+	units_init();
 	paging_init();
 	if (info && info->flags & HAS_COMMAND_LINE)
 		options_parse((const char *)(uint64_t)info->command_line);

@@ -1,12 +1,13 @@
 /* A shell on the serial console. */
 #include "shell.h"
 #include "bench.h"
-#include "checks/check.h"
+#include "checking.h"
 #include "faults.h"
 #include "identity.h"
 #include "options.h"
 #include "print.h"
 #include "serial.h"
+#include "traps.h"
 
 enum { LINE_BYTES = 80, WORDS = 4, CTRL_C = 3, BACKSPACE = 8, CTRL_U = 21, DELETE = 127 };
 

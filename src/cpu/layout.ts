@@ -157,6 +157,10 @@ export const PHYSICAL_BITS = 0x490
 export const XCR0_ALLOWED = 0x498
 // Not zero: SYSENTER and SYSEXIT work in long mode, as on Intel processors.
 export const LONG_SYSENTER = 0x494
+// Not zero: a page-directory-pointer entry may map 1 GB.
+export const GIGABYTE_PAGES = 0x47c
+// Not zero: XRSTOR takes the compacted format.
+export const COMPACTED_STATE = 0x4a4
 
 // Guest-physical memory ranges: count, then { gpa u64, size u64, host u32, pad } of 24 bytes.
 export const RANGE_COUNT = 0x4a0
@@ -280,6 +284,9 @@ export const LAZY_FIRST = 0xe18
 export const LAZY_SECOND = 0xe20
 // The mode whose code each of the two target tables holds (supervisor, user).
 export const TARGET_MODES = 0xe28
+// Bit n: TLB set n was filled by 64-bit code. Sums of 32-bit addresses are looked up before they wrap around, and must not
+// find what lies above 4 GB.
+export const TLB_WIDE = 0xe30
 // Pages that translated code has just used, by base register and by page of constant addresses: a tag for reading, a tag for
 // writing, and the addend. They hold what the TLB holds.
 export const PAGE_SLOTS = 0x1000
@@ -290,6 +297,9 @@ export const SLOT_WRITE = 8
 export const SLOT_ADDEND = 16
 // A tag that compares equal with no address, since it has an offset in the page (jit/pages.ts).
 export const NO_PAGE = 0x800
+
+// The substitution table of AES and its inverse, 256 bytes each.
+export const AES_BOXES = 0x3000
 
 // Code modes; the key of a record together with its host address. MODE_32 is 32-bit code with flat CS, SS, DS and ES (base 0,
 // limit 4 GB, stack of 32 bits); all other 32-bit code, and 16-bit code always, looks at each segment (MODE_32_SEGMENTED).

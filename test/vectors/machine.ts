@@ -11,6 +11,7 @@ import {
   type Platform,
   type Segment,
   segmentsOf,
+  withNarrowEs,
   writeSegment,
   writeSystemRegisters,
   writeTables,
@@ -46,7 +47,8 @@ export class VectorMachine {
   readonly #defaults = new Uint8Array(WINDOW)
   readonly #words: Uint32Array
   readonly #base: number
-  readonly #segments = new Map<Mode, readonly Segment[]>()
+  /** As the cases of a mode begin: as the corpus has them, and with a narrow ES. */
+  readonly #segments = new Map<Mode, { whole: readonly Segment[]; narrow: readonly Segment[] }>()
 
   constructor(platform: Platform, memseed: number, translator?: TranslatorFactory) {
     this.platform = platform
@@ -73,10 +75,10 @@ export class VectorMachine {
     writeSystemRegisters(this.cpu, this.platform)
   }
 
-  /** Loads a case's initial state. */
-  load(test: Case): void {
+  /** Loads a case's initial state; `narrow`: with an ES that is not flat. */
+  load(test: Case, narrow = false): void {
     const cpu = this.cpu
-    const segments = this.#segmentsOf(test.mode)
+    const segments = this.#segmentsOf(test.mode)[narrow ? 'narrow' : 'whole']
     SEGMENT_PLACES.forEach((at, n) => {
       writeSegment(cpu, at, segments[n] as Segment)
     })
@@ -91,10 +93,11 @@ export class VectorMachine {
     this.before.set(this.state)
   }
 
-  #segmentsOf(mode: Mode): readonly Segment[] {
+  #segmentsOf(mode: Mode): { whole: readonly Segment[]; narrow: readonly Segment[] } {
     const known = this.#segments.get(mode)
     if (known) return known
-    const segments = segmentsOf(mode, this.platform)
+    const whole = segmentsOf(mode, this.platform)
+    const segments = { whole, narrow: withNarrowEs(whole) }
     this.#segments.set(mode, segments)
     return segments
   }
@@ -108,11 +111,7 @@ export class VectorMachine {
     this.cpu.written(this.#base, WINDOW)
   }
 
-  get rip(): bigint {
-    return this.cpu.readU64(L.RIP)
-  }
-
-  /** Low half of the linear address of the next instruction. */
+  /** Linear address of the next instruction, modulo 4 GB. */
   get #codeAddress(): number {
     return (this.cpu.readU32(L.CS + L.SEG_BASE) + this.cpu.readU32(L.RIP)) >>> 0
   }
@@ -120,9 +119,9 @@ export class VectorMachine {
   /** Runs until the case stops as it was captured: at the HLT after the code, or with an exception. */
   run(): Outcome {
     const cpu = this.cpu
-    const start = this.rip
+    const start = cpu.readU64(L.RIP)
     const reason = cpu.run(1_000_000)
-    const ended = this.rip !== start && this.#isHalt()
+    const ended = cpu.readU64(L.RIP) !== start && this.#isHalt()
     if (reason !== 0) {
       // Real mode is privilege level 0: there HLT is no exception.
       if (reason === EXIT_REASON_HLT && ended) return { exc: null, exit: undefined }

@@ -1,9 +1,9 @@
 /**
  * Makes test/vectors/sample/ from the whole corpus: `npx tsx test/vectors/sample.ts DIR`.
  *
- * Of each form of each group (a form is what `asm` names) every 14th case is taken, evenly spread and at least one. So
- * all forms are there, and the sample has about the proportions of the corpus. Nothing is random: the same corpus gives
- * the same sample.
+ * Of each form of each group (a form is what `asm` names, in one mode) every 50th case is taken, evenly spread and at least
+ * one. So all forms are there in every environment, and the sample has about the proportions of the corpus. Nothing is
+ * random: the same corpus gives the same sample.
  */
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -12,17 +12,18 @@ import { gunzipSync, gzipSync } from 'node:zlib'
 import { type Case, groupNames } from './corpus.ts'
 
 const OUTPUT = fileURLToPath(new URL('sample/', import.meta.url))
-const EVERY = 14
-const MAX_BYTES = 4 << 20
+const EVERY = 50
+const MAX_BYTES = 1 << 20
 
 /** Lines of a group, chosen; in the order of the corpus. */
 export function sampleLines(lines: readonly string[]): string[] {
   const forms = new Map<string, number[]>()
   lines.forEach((line, index) => {
-    const { asm } = JSON.parse(line) as Case
-    const form = forms.get(asm)
+    const { asm, mode, real } = JSON.parse(line) as Case
+    const name = `${mode} ${real ?? false} ${asm}`
+    const form = forms.get(name)
     if (form) form.push(index)
-    else forms.set(asm, [index])
+    else forms.set(name, [index])
   })
   const chosen = [...forms.values()].flatMap((indices) => spread(indices, Math.ceil(indices.length / EVERY)))
   return chosen.sort((a, b) => a - b).map((index) => lines[index] as string)

@@ -20,6 +20,8 @@ const numbered = (count: number, place: (n: number) => Place): Place[] =>
   Array.from({ length: count }, (_, n) => place(n))
 
 export const GENERAL: readonly Place[] = REGISTERS.map((name, n) => ({ name, at: L.GPR + n * 8, bytes: 8 }))
+/** What 32-bit code knows of them. */
+export const LOWER_HALVES: readonly Place[] = GENERAL.slice(0, 8).map((place) => ({ ...place, bytes: 4 }))
 export const VECTOR = numbered(16, (n) => ({ name: `ymm${n}`, at: L.YMM + n * L.YMM_SIZE, bytes: 32 }))
 /** Significand, then sign and exponent: together the 80-bit number of the corpus. */
 export const X87_STACK = numbered(8, (n) => ({ name: `fp${n}`, at: L.X87 + n * L.X87_SIZE, bytes: 10 }))
@@ -29,10 +31,11 @@ export const CONTROL: readonly Place[] = [
   { name: 'mxcsr', at: L.MXCSR, bytes: 4 },
 ]
 export const FSW: Place = { name: 'fsw', at: L.X87_STATUS, bytes: 4 }
+export const RIP: Place = { name: 'rip', at: L.RIP, bytes: 8 }
 
 const OTHERS: readonly Place[] = [
   FSW,
-  { name: 'rip', at: L.RIP, bytes: 8 },
+  RIP,
   ...numbered(16, (n) => ({ name: `xmm${n}`, at: L.YMM + n * L.YMM_SIZE, bytes: 16 })),
   ...SEGMENT_NAMES.flatMap((name, n) => {
     const at = L.SEGMENTS + n * L.SEGMENT_SIZE

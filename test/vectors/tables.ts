@@ -114,6 +114,14 @@ function realModeSegment({ base, ar }: Segment): Segment {
   return { selector: Number(base >> 4n), base, limit: 0xffff, ar: ar & 8 ? 0x9b : 0x93 }
 }
 
+/**
+ * 32-bit code as it begins, but for the last page below 4 GB, which ES lacks. No case finds anything there; but the processor
+ * may no longer take the segments for flat.
+ */
+export function withNarrowEs([es, ...others]: readonly Segment[]): readonly Segment[] {
+  return [{ ...(es as Segment), limit: 0xffffefff }, ...others]
+}
+
 export function writeSegment(cpu: Cpu, at: number, segment: Segment): void {
   cpu.writeU64(at + L.SEG_BASE, segment.base)
   cpu.writeU32(at + L.SEG_LIMIT, segment.limit)

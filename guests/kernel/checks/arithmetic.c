@@ -380,14 +380,14 @@ static void stack_and_loops(void)
 }
 
 static const struct check checks[] = {
-	{ "add-adc-sub-sbb", add_and_subtract },
-	{ "carry-chains", carry_chains },
-	{ "shifts-and-rotates", shifts_and_rotates },
-	{ "shld-shrd", double_shifts },
-	{ "mul-imul", multiply },
-	{ "div-idiv", division },
-	{ "registers", registers },
-	{ "flags", flags },
-	{ "stack-and-loops", stack_and_loops },
+	{ "add-adc-sub-sbb", "SDM 1, 3.4.3.1", add_and_subtract },
+	{ "carry-chains", "SDM 2, ADC", carry_chains },
+	{ "shifts-and-rotates", "SDM 2, SAL and RCL", shifts_and_rotates },
+	{ "shld-shrd", "SDM 2, SHLD", double_shifts },
+	{ "mul-imul", "SDM 2, IMUL", multiply },
+	{ "div-idiv", "SDM 2, IDIV", division },
+	{ "registers", "SDM 1, 3.4.1.1", registers },
+	{ "flags", "SDM 2, LAHF and BT", flags },
+	{ "stack-and-loops", "SDM 2, ENTER and LOOP", stack_and_loops },
 };
 CHECK_GROUP(arithmetic_group, "integer arithmetic", checks);

@@ -157,11 +157,11 @@ static void bit_offsets(void)
 }
 
 static const struct check checks[] = {
-	{ "cmpxchg", compare_exchange },
-	{ "cmpxchg8b", compare_exchange_8_bytes },
-	{ "cmpxchg16b", compare_exchange_16_bytes },
-	{ "xadd-xchg", exchange_add },
-	{ "locked-arithmetic", locked_arithmetic },
-	{ "bit-offsets", bit_offsets },
+	{ "cmpxchg", "SDM 2, CMPXCHG", compare_exchange },
+	{ "cmpxchg8b", "SDM 2, CMPXCHG8B", compare_exchange_8_bytes },
+	{ "cmpxchg16b", "SDM 2, CMPXCHG8B", compare_exchange_16_bytes },
+	{ "xadd-xchg", "SDM 2, XADD", exchange_add },
+	{ "locked-arithmetic", "SDM 3, 8.1.2", locked_arithmetic },
+	{ "bit-offsets", "SDM 2, BT", bit_offsets },
 };
 CHECK_GROUP(atomic_group, "atomics and bit strings", checks);

@@ -210,17 +210,17 @@ static void debug_register_faults(void)
 }
 
 static const struct check checks[] = {
-	{ "single-step", single_step },
-	{ "single-step-rep", single_step_rep },
-	{ "single-step-branch", single_step_branch },
-	{ "single-step-off", single_step_off },
-	{ "single-step-ring-3", single_step_user },
-	{ "single-step-int-n", single_step_int },
-	{ "mov-ss-shadow", mov_ss_shadow },
-	{ "sti-does-not-hold-debug", sti_and_debug },
-	{ "breakpoint-execute", breakpoint_execute },
-	{ "breakpoint-write", breakpoint_write },
-	{ "breakpoint-access", breakpoint_access },
-	{ "debug-register-faults", debug_register_faults },
+	{ "single-step", "SDM 3, 17.3.1.4", single_step },
+	{ "single-step-rep", "SDM 3, 17.3.1.4", single_step_rep },
+	{ "single-step-branch", "SDM 3, 17.3.1.4", single_step_branch },
+	{ "single-step-off", "SDM 3, 17.3.1.4", single_step_off },
+	{ "single-step-ring-3", "SDM 3, 17.3.1.4", single_step_user },
+	{ "single-step-int-n", "SDM 3, 17.3.1.4", single_step_int },
+	{ "mov-ss-shadow", "SDM 3, 6.8.3", mov_ss_shadow },
+	{ "sti-does-not-hold-debug", "SDM 3, 6.8.3", sti_and_debug },
+	{ "breakpoint-execute", "SDM 3, 17.3.1.1", breakpoint_execute },
+	{ "breakpoint-write", "SDM 3, 17.3.1.2", breakpoint_write },
+	{ "breakpoint-access", "SDM 3, 17.3.1.2", breakpoint_access },
+	{ "debug-register-faults", "SDM 3, 17.2", debug_register_faults },
 };
 CHECK_GROUP(debug_group, "debug exceptions", checks);

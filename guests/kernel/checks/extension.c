@@ -173,12 +173,12 @@ static void crc32c(void)
 }
 
 static const struct check checks[] = {
-	{ "popcnt", population_count },
-	{ "lzcnt", leading_zeros },
-	{ "bmi1", bmi1 },
-	{ "bmi2", bmi2 },
-	{ "adx", add_with_two_carries },
-	{ "movbe", move_big_endian },
-	{ "crc32", crc32c },
+	{ "popcnt", "SDM 2, POPCNT", population_count },
+	{ "lzcnt", "SDM 2, LZCNT", leading_zeros },
+	{ "bmi1", "SDM 2, BEXTR", bmi1 },
+	{ "bmi2", "SDM 2, PDEP", bmi2 },
+	{ "adx", "SDM 2, ADCX", add_with_two_carries },
+	{ "movbe", "SDM 2, MOVBE", move_big_endian },
+	{ "crc32", "SDM 2, CRC32", crc32c },
 };
 CHECK_GROUP(extension_group, "instruction set extensions", checks);

@@ -203,17 +203,17 @@ static void selector_queries(void)
 }
 
 static const struct check checks[] = {
-	{ "ring-3-by-iretq", ring_3_by_iretq },
-	{ "ring-3-by-far-return", ring_3_by_far_return },
-	{ "rsp0-switch", rsp0_switch },
-	{ "iretq-same-level", iretq_same_level },
-	{ "iretq-faults", iretq_faults },
-	{ "privileged-instructions", privileged_instructions },
-	{ "io-permission-bitmap", io_permission_bitmap },
-	{ "popf-in-ring-3", popf_in_ring_3 },
-	{ "time-stamp-disable", time_stamp_disable },
-	{ "umip", umip },
-	{ "call-gate", call_gate },
-	{ "lar-lsl-verw", selector_queries },
+	{ "ring-3-by-iretq", "SDM 3, 6.14.3", ring_3_by_iretq },
+	{ "ring-3-by-far-return", "SDM 3, 5.8.6", ring_3_by_far_return },
+	{ "rsp0-switch", "SDM 3, 6.14.4", rsp0_switch },
+	{ "iretq-same-level", "SDM 3, 6.14.3", iretq_same_level },
+	{ "iretq-faults", "SDM 2, IRET", iretq_faults },
+	{ "privileged-instructions", "SDM 3, 5.9", privileged_instructions },
+	{ "io-permission-bitmap", "SDM 1, 19.5.2", io_permission_bitmap },
+	{ "popf-in-ring-3", "SDM 2, POPF", popf_in_ring_3 },
+	{ "time-stamp-disable", "SDM 3, 2.5", time_stamp_disable },
+	{ "umip", "SDM 3, 2.5", umip },
+	{ "call-gate", "SDM 3, 5.8.3.1", call_gate },
+	{ "lar-lsl-verw", "SDM 3, 5.10", selector_queries },
 };
 CHECK_GROUP(ring_group, "rings", checks);

@@ -180,16 +180,16 @@ static void data_beside_code(void)
 }
 
 static const struct check checks[] = {
-	{ "patch-other-page", other_page },
-	{ "patch-same-page", same_page },
-	{ "patch-next-instruction", next_instruction },
-	{ "patch-own-block", own_block },
-	{ "patch-loop-body", loop_body },
-	{ "patch-across-pages", across_pages },
-	{ "patch-two-mappings", two_mappings },
-	{ "code-page-remapped", remapped },
-	{ "patch-by-string-store", by_string_store },
-	{ "string-store-ahead", store_over_what_follows },
-	{ "data-beside-code", data_beside_code },
+	{ "patch-other-page", "SDM 3, 8.1.3", other_page },
+	{ "patch-same-page", "SDM 3, 8.1.3", same_page },
+	{ "patch-next-instruction", "SDM 3, 8.1.3", next_instruction },
+	{ "patch-own-block", "SDM 3, 8.1.3", own_block },
+	{ "patch-loop-body", "SDM 3, 8.1.3", loop_body },
+	{ "patch-across-pages", "SDM 3, 8.1.3", across_pages },
+	{ "patch-two-mappings", "SDM 3, 8.1.3", two_mappings },
+	{ "code-page-remapped", "SDM 3, 8.1.3", remapped },
+	{ "patch-by-string-store", "SDM 3, 8.1.3", by_string_store },
+	{ "string-store-ahead", "SDM 3, 8.1.3", store_over_what_follows },
+	{ "data-beside-code", "SDM 3, 8.1.3", data_beside_code },
 };
 CHECK_GROUP(self_modifying_group, "self-modifying code", checks);

@@ -330,18 +330,18 @@ static void address_size_32(void)
 }
 
 static const struct check checks[] = {
-	{ "rep-movs", movs },
-	{ "rep-stos", stos },
-	{ "rep-lods", lods },
-	{ "repe-cmps", cmps },
-	{ "repne-scas", scas },
-	{ "rep-movs-overlapping", overlap },
-	{ "rep-count-zero", count_zero },
-	{ "rep-movs-fault", fault_in_movs },
-	{ "rep-movs-fault-downwards", fault_in_movs_down },
-	{ "rep-stos-fault", fault_in_stos },
-	{ "rep-cmps-scas-lods-fault", fault_in_compare },
-	{ "rep-movs-protected-page", protected_page },
-	{ "rep-address-size-32", address_size_32 },
+	{ "rep-movs", "SDM 2, REP", movs },
+	{ "rep-stos", "SDM 2, REP", stos },
+	{ "rep-lods", "SDM 2, REP", lods },
+	{ "repe-cmps", "SDM 2, REP", cmps },
+	{ "repne-scas", "SDM 2, REP", scas },
+	{ "rep-movs-overlapping", "SDM 2, REP", overlap },
+	{ "rep-count-zero", "SDM 2, REP", count_zero },
+	{ "rep-movs-fault", "SDM 2, REP", fault_in_movs },
+	{ "rep-movs-fault-downwards", "SDM 2, REP", fault_in_movs_down },
+	{ "rep-stos-fault", "SDM 2, REP", fault_in_stos },
+	{ "rep-cmps-scas-lods-fault", "SDM 2, REP", fault_in_compare },
+	{ "rep-movs-protected-page", "SDM 2, REP", protected_page },
+	{ "rep-address-size-32", "SDM 2, REP", address_size_32 },
 };
 CHECK_GROUP(string_group, "string instructions", checks);

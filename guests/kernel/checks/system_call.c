@@ -189,16 +189,16 @@ static void non_canonical_bases(void)
 }
 
 static const struct check checks[] = {
-	{ "syscall", syscall_enters },
-	{ "syscall-keeps-flags", syscall_keeps_flags },
-	{ "syscall-masks-tf", syscall_masks_tf },
-	{ "syscall-disabled", syscall_disabled },
-	{ "sysret", sysret_leaves },
-	{ "syscall-and-back", syscall_and_back },
-	{ "sysenter-sysexit", sysenter_sysexit },
-	{ "swapgs", swapgs },
-	{ "fs-gs-bases", segment_bases },
-	{ "fsgsbase-instructions", fsgsbase },
-	{ "bases-not-canonical", non_canonical_bases },
+	{ "syscall", "SDM 3, 5.8.8", syscall_enters },
+	{ "syscall-keeps-flags", "SDM 2, SYSCALL", syscall_keeps_flags },
+	{ "syscall-masks-tf", "SDM 2, SYSCALL", syscall_masks_tf },
+	{ "syscall-disabled", "SDM 2, SYSCALL", syscall_disabled },
+	{ "sysret", "SDM 2, SYSRET", sysret_leaves },
+	{ "syscall-and-back", "SDM 3, 5.8.8", syscall_and_back },
+	{ "sysenter-sysexit", "SDM 3, 5.8.7", sysenter_sysexit },
+	{ "swapgs", "SDM 2, SWAPGS", swapgs },
+	{ "fs-gs-bases", "SDM 3, 3.4.4", segment_bases },
+	{ "fsgsbase-instructions", "SDM 2, RDFSBASE", fsgsbase },
+	{ "bases-not-canonical", "SDM 2, WRMSR", non_canonical_bases },
 };
 CHECK_GROUP(system_call_group, "system calls", checks);

@@ -6,11 +6,13 @@
 #include "../power.h"
 #include "../print.h"
 #include "../serial.h"
+#include "../units.h"
 
 void kernel_main(const struct multiboot *info)
 {
 	bool ok = true;
 	serial_init();
+	units_init();
 	if (info && info->flags & HAS_COMMAND_LINE)
 		options_parse((const char *)info->command_line);
 	clock_init();

@@ -59,7 +59,7 @@ export class InterpreterBuilder extends VectorBuilder {
     this.#writeCondition = undefined
     this.#ended = false
     this.beginVector(operation.entry, operation.kinds, operation.size)
-    if (operation.kinds.includes(OperandKind.mmx)) this.#enterMmx()
+    if (this.#usesMmx) this.#checkPendingFloat()
     const result = this.defineHalves(() => this.#define())
     if (operation.entry.float) this.#settleFloat()
     if (Array.isArray(result)) {
@@ -67,19 +67,32 @@ export class InterpreterBuilder extends VectorBuilder {
       this.#commit(1, result[1])
       this.#commit(0, result[0])
     } else if (result) this.#commit(0, result)
+    if (this.#usesMmx && this.#storesToMemory) this.#enterMmx()
     if (!this.#ended) this.nextRecord()
   }
 
   #define(): ReturnType<Operation['entry']['define']> {
     const { kinds, entry } = this.#operation
     const operands = kinds.map((kind, index) => this.#operand(kind, entry.uses[index] ?? '-', index))
+    // A memory operand that faults comes before it, but a floating-point exception behind it.
+    if (this.#usesMmx && !this.#storesToMemory) this.#enterMmx()
     return entry.define(this, ...(operands as Value[]))
+  }
+
+  get #usesMmx(): boolean {
+    return this.#operation.kinds.includes(OperandKind.mmx)
+  }
+
+  get #storesToMemory(): boolean {
+    return this.#operation.kinds[0] === OperandKind.mem
+  }
+
+  #checkPendingFloat(): void {
+    this.if(this.callWithState('checkPendingFloat', 'i32'), () => this.site.fault())
   }
 
   /** Every MMX instruction but EMMS makes all registers valid, and register 0 the top. */
   #enterMmx(): void {
-    this.callWithState('checkPendingFloat', 'i32')
-    this.leaveOnFault()
     this.setState32(L.X87_TAGS, this.i32(ALL_VALID))
     this.setState32(L.X87_STATUS, this.binary('and', this.state32(L.X87_STATUS), this.i32(NOT_TOP)))
   }
@@ -103,7 +116,7 @@ export class InterpreterBuilder extends VectorBuilder {
     if (kind === OperandKind.imm || kind === OperandKind.one) return this.#immediate()
     if (kind === OperandKind.imm2) return this.#field16(REGISTER_FIELD[index] as number)
     if (kind === OperandKind.mem) {
-      if (use === 'a' || use === 'aw') return this.#ea()
+      if (use === 'a' || use === 'aw' || use === 'a?' || use === 'o') return this.#ea()
       if (this.vectorSize > 0 && use !== 'w') return this.readVectorMemory(index, use)
       if (use === 'r') return this.read(this.#ea(), this.#operandBytes(index))
       if (use === 'rw') return this.#readToModify(index)
@@ -122,6 +135,10 @@ export class InterpreterBuilder extends VectorBuilder {
 
   protected storeVector(index: number, value: Value, offset: number): void {
     this.store(WHOLE[value.type], this.#field16(REGISTER_FIELD[index] as number), value, offset)
+  }
+
+  protected vectorAddress(index: number): Value {
+    return this.#field16(REGISTER_FIELD[index] as number)
   }
 
   protected storeMmx(index: number, value: Value): void {
@@ -198,7 +215,8 @@ export class InterpreterBuilder extends VectorBuilder {
 
   #commit(index: number, value: Value): void {
     const kind = this.#operation.kinds[index]
-    if (!isWritten(this.#operation.entry.uses[index])) {
+    const use = this.#operation.entry.uses[index]
+    if (!isWritten(use) && use !== 'a?') {
       throw new Error(`${this.#operation.name} gives a result, but operand ${index} is not written`)
     }
     if (this.vectorSize > 0 && kind !== OperandKind.gpr) this.commitVector(index, value)
@@ -272,6 +290,14 @@ export class InterpreterBuilder extends VectorBuilder {
 
   segment(): Value {
     return this.#field16(R.R_INDEX)
+  }
+
+  scattering(): Value {
+    return this.load('i32', 4, this.record, R.R_VECTOR_IMMEDIATE)
+  }
+
+  indices(): Value {
+    return this.#field16(R.R_OPERAND3)
   }
 
   #access(access: Access | undefined): Value {

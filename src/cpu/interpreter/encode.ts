@@ -4,7 +4,8 @@ import { indexOf } from '../decoder/opcodes.ts'
 import { isWritten, type Use } from '../isa/table.ts'
 import type { CodeKind } from '../isa/vocabulary.ts'
 import * as L from '../layout.ts'
-import { floatKind } from './float-kind.ts'
+import { floatCheck } from './float-kind.ts'
+import { isChecked } from './operations.ts'
 import * as R from './record.ts'
 
 const NAME_POP = indexOf('pop')
@@ -75,8 +76,8 @@ export class RecordWriter {
   readonly #u32: Uint32Array
   readonly #traits: (name: number) => OperandTraits
   codeKind: CodeKind = 'long'
-  /** Instructions of x87, MMX, SSE and AVX are checked before they run. */
-  checkFloat = false
+  /** MODE_ bits that say which instructions of x87, MMX, SSE and AVX are checked before they run. */
+  floatMode = 0
 
   constructor(views: RecordViews, traits: (name: number) => OperandTraits) {
     this.#u8 = views.u8
@@ -113,14 +114,16 @@ export class RecordWriter {
    */
   instruction(at: number, op: number, i: Instruction, place: Place): number {
     let record = at
-    if (this.checkFloat) record = this.#floatCheck(record, i, place)
+    if (this.floatMode !== 0) record = this.#floatCheck(record, i, place)
     const memory = this.#memoryOperand(i)
-    const separate = memory && this.#addressBefore(record, i, place)
+    const scattered = memory && this.#isScattered(i)
+    const separate = memory && !scattered && this.#addressBefore(record, i, place)
     if (separate) record += R.RECORD_SIZE
     this.#header(record, op, place, i.length)
     const u16 = this.#u16
     for (let operand = 0; operand < 2; operand++) this.#operand(record, i, operand)
     if (separate) this.#address(record, L.EA, L.ZERO, 0, 0, 0)
+    else if (scattered) this.#scattered(record, i, place)
     else if (memory) this.#plainAddress(record, i, place)
     else {
       u16[(record + R.R_BASE) >> 1] = segmentBaseAddress(i.memSegment)
@@ -128,14 +131,15 @@ export class RecordWriter {
       this.#u8[record + R.R_SCALE] = 0
     }
     const stack = memory && i.memSegment === Segment.ss ? R.FLAG_STACK : 0
+    const segment = memory ? (i.memSegment + 1) << R.FLAG_SEGMENT_SHIFT : 0
     const repeat = i.rep === 0 ? 0 : i.rep === 0xf3 ? 1 : 2
-    this.#u8[record + R.R_FLAGS] = stack | (repeat << R.FLAG_REPEAT_SHIFT)
-    this.#immediate(record, i, place)
+    this.#u8[record + R.R_FLAGS] = stack | (repeat << R.FLAG_REPEAT_SHIFT) | segment
+    if (!scattered) this.#immediate(record, i, place)
     return record + R.RECORD_SIZE
   }
 
   #floatCheck(at: number, i: Instruction, place: Place): number {
-    const kind = floatKind(i)
+    const kind = floatCheck(i, this.floatMode)
     if (kind === R.FLOAT_NONE) return at
     this.special(at, R.OP_CHECK_FLOAT, place)
     this.#u16[(at + R.R_OPERAND0) >> 1] = kind
@@ -172,11 +176,7 @@ export class RecordWriter {
       return
     }
     if (isVector(i)) {
-      for (let operand = 2; operand < Math.min(i.operandCount, 4); operand++) {
-        const kind = i.opKind[operand]
-        if (kind !== OperandKind.xmm && kind !== OperandKind.gpr) continue
-        this.#u16[(record + R.R_OPERAND2 + (operand - 2) * 2) >> 1] = operandField(i, operand)
-      }
+      this.#vectorOperands(record, i)
       u32[(record + R.R_VECTOR_IMMEDIATE) >> 2] = i.immLo
       return
     }
@@ -190,6 +190,14 @@ export class RecordWriter {
         u32[(record + R.R_IMMEDIATE) >> 2] = 1
         u32[(record + R.R_IMMEDIATE + 4) >> 2] = 0
       }
+    }
+  }
+
+  #vectorOperands(record: number, i: Instruction): void {
+    for (let operand = 2; operand < Math.min(i.operandCount, 4); operand++) {
+      const kind = i.opKind[operand]
+      if (kind !== OperandKind.xmm && kind !== OperandKind.gpr) continue
+      this.#u16[(record + R.R_OPERAND2 + (operand - 2) * 2) >> 1] = operandField(i, operand)
     }
   }
 
@@ -218,6 +226,20 @@ export class RecordWriter {
     // A 32-bit address without registers has no sign.
     const isAbsolute = this.codeKind !== 'long' && i.memBase === NO_REGISTER && i.memIndex === NO_REGISTER
     this.#address(record, base, index, scale, lo, isAbsolute ? 0 : hi)
+  }
+
+  #isScattered(i: Instruction): boolean {
+    return this.#usesOf(i.name)[i.opKind.indexOf(OperandKind.mem)] === 'o'
+  }
+
+  /** The offset in the segment without vector indices, not cut yet; the rest of the address is told apart. */
+  #scattered(record: number, i: Instruction, place: Place): void {
+    this.#vectorOperands(record, i)
+    const index = i.memIndex === NO_REGISTER || i.vsib ? L.ZERO : L.GPR + i.memIndex * 8
+    const { lo, hi } = displacement(i, place)
+    this.#address(record, baseAddress(i), index, i.vsib ? 0 : i.memScale, lo, hi)
+    this.#u32[(record + R.R_VECTOR_IMMEDIATE) >> 2] = i.memSegment | (i.memScale << 4) | (i.addressSize << 8)
+    if (i.vsib) this.#u16[(record + R.R_OPERAND3) >> 1] = L.YMM + i.memIndex * L.YMM_SIZE
   }
 
   /** Writes the record that computes the address, if the instruction's own can not; else gives false. */
@@ -258,12 +280,6 @@ export class RecordWriter {
 /** Bytes below which a displacement hardly ever takes an address beyond 4 GB or below 0. */
 const SMALL = 0x10000
 
-/** Whether the operand has to be compared with the limit of its segment. */
-function isChecked({ memSegment }: Instruction, code: CodeKind): boolean {
-  if (code === 'segmented') return true
-  return code === 'flat' && (memSegment === Segment.cs || memSegment === Segment.fs || memSegment === Segment.gs)
-}
-
 /** Narrow addresses wrap, and a segment base may find no free place in base + index * scale. */
 function needsAddressRecord(i: Instruction, code: CodeKind): boolean {
   if (code !== 'long') return mayWrap(i)
@@ -287,6 +303,7 @@ const TABLES = new Set(['lgdt', 'lidt', 'sgdt', 'sidt'].map(indexOf))
 const ENVIRONMENTS = new Set(['fldenv', 'fnstenv'].map(indexOf))
 const STATES = new Set(['fnsave', 'frstor'].map(indexOf))
 const IMAGES = new Set(['fxsave', 'fxrstor'].map(indexOf))
+const XSAVE_IMAGES = new Set(['xsave', 'xsaveopt', 'xsavec', 'xrstor'].map(indexOf))
 
 /** Bytes of a memory operand, also where the operand has no width of its own. */
 function extentOf(i: Instruction, operand: number): number {
@@ -296,6 +313,8 @@ function extentOf(i: Instruction, operand: number): number {
   const wide = i.operandSize !== 16
   if (ENVIRONMENTS.has(i.name)) return wide ? 28 : 14
   if (STATES.has(i.name)) return wide ? 108 : 94
+  // With the header; whether the part for AVX is accessed is known when it runs.
+  if (XSAVE_IMAGES.has(i.name)) return 576
   return IMAGES.has(i.name) ? 512 : 1
 }
 

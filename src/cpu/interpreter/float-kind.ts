@@ -1,6 +1,7 @@
 /** Which of x87, MMX, SSE and AVX an instruction belongs to, as far as CR0, CR4 and XCR0 may forbid it. */
 import { type Instruction, OperandKind } from '../decoder/instruction.ts'
 import { featuresOf, indexOf, isVex, nameOf } from '../decoder/opcodes.ts'
+import * as L from '../layout.ts'
 import * as R from './record.ts'
 
 const NAME_WAIT = indexOf('fwait')
@@ -12,7 +13,7 @@ const AVX_NAMES = new Set(
 )
 
 /** What must be there for an instruction besides general registers: a FLOAT_ number. */
-export function floatKind(i: Instruction): number {
+function floatKind(i: Instruction): number {
   if (i.name === NAME_WAIT) return R.FLOAT_WAIT
   const features = featuresOf(i.encoding)
   if (features.includes('x87') || features.includes('fxsr')) return R.FLOAT_X87
@@ -23,4 +24,11 @@ export function floatKind(i: Instruction): number {
   if (kinds.includes(OperandKind.xmm)) return vex ? R.FLOAT_AVX : R.FLOAT_SSE
   if (vex) return R.FLOAT_VEX
   return kinds.includes(OperandKind.mmx) || features.includes('mmx') ? R.FLOAT_MMX : R.FLOAT_NONE
+}
+
+/** What has to be looked at before an instruction in code of a mode (MODE_ bits): a FLOAT_ number. */
+export function floatCheck(i: Instruction, mode: number): number {
+  if ((mode & (L.MODE_FLOAT_CHECKED | L.MODE_AVX_CHECKED)) === 0) return R.FLOAT_NONE
+  const kind = floatKind(i)
+  return (mode & L.MODE_FLOAT_CHECKED) !== 0 || kind === R.FLOAT_AVX ? kind : R.FLOAT_NONE
 }

@@ -4,7 +4,7 @@
  * generator) and at run time (the record writer).
  */
 
-import { type Instruction, OperandKind } from '../decoder/instruction.ts'
+import { type Instruction, OperandKind, Segment } from '../decoder/instruction.ts'
 import { forEachForm, indexOf, NAMES, nameOf } from '../decoder/opcodes.ts'
 import { type Entry, entryOf } from '../isa/index.ts'
 import type { CodeKind } from '../isa/vocabulary.ts'
@@ -143,19 +143,19 @@ export function operationOf(i: Instruction, code: CodeKind): number {
   const name = i.name
   const entry = (traits[name] ??= entryOf(nameOf(name)) ?? { addressSized: false, modal: undefined })
   const address = entry.addressSized ? i.addressSize : 64
-  const key = keyOf(
-    i.opKind,
-    i.operandCount,
-    i.opSize,
-    i.operandSize,
-    address,
-    codeOf(entry.modal, code, i.operandSize),
-  )
+  const key = keyOf(i.opKind, i.operandCount, i.opSize, i.operandSize, address, codeOf(i, entry.modal, code))
   return byKey[name]?.get(key) ?? -1
 }
 
-function codeOf(modal: Entry['modal'], code: CodeKind, size: number): number {
+function codeOf(i: Instruction, modal: Entry['modal'], code: CodeKind): number {
   if (modal === undefined || code === 'long') return 0
-  const cutsRip = size === 16 && (modal === 'branch' || modal === 'call')
-  return code === 'segmented' || cutsRip ? 2 : 1
+  const cutsRip = i.operandSize === 16 && (modal === 'branch' || modal === 'call')
+  const segmented = cutsRip || (modal === 'address' && isChecked(i, code))
+  return code === 'segmented' || segmented ? 2 : 1
+}
+
+/** Whether a memory operand has to be compared with the limit of its segment. */
+export function isChecked({ memSegment }: Instruction, code: CodeKind): boolean {
+  if (code === 'segmented') return true
+  return code === 'flat' && (memSegment === Segment.cs || memSegment === Segment.fs || memSegment === Segment.gs)
 }

@@ -43,6 +43,8 @@ export const R_HOST_PAGE = 24
 export const FLAG_STACK = 1
 /** REP or REPE in bit 1, REPNE in bit 2. */
 export const FLAG_REPEAT_SHIFT = 1
+/** One more than the number of the memory operand's segment in bits 3-5. */
+export const FLAG_SEGMENT_SHIFT = 3
 
 /** Ops that are not instructions; they come first in the numbering. */
 export const OP_STALE = 0

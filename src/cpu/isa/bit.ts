@@ -68,12 +68,7 @@ for (const [name, count] of [
 }
 
 instruction('popcnt', 'w r', (x, _dst, a) => {
-  const zero = x.let(x.eqz(a))
-  x.flags.carry(x.i32(0))
-  x.flags.overflow(x.i32(0))
-  // Only ZF is ever set: a result of 1 has no flag, a result of 0 would have PF, too.
-  x.writeFlag('result', x.extendUnsigned(x.eqz(zero)))
-  x.writeFlag('aux', x.binary('shl', zero, x.i32(2)))
+  x.flags.zeroAndCarry(x.eqz(a), x.i32(0))
   return x.unary('popcnt', a)
 })
 

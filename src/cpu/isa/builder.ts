@@ -10,6 +10,7 @@
  * first operand at the very end; a memory operand that is read and written has been probed for writing before the
  * definition runs, so the commit can not fault.
  */
+import type { OperandKind } from '../decoder/instruction.ts'
 import * as L from '../layout.ts'
 import { Emitter, type Type, type Value } from '../wasm/emitter.ts'
 import { Flags } from './flags.ts'
@@ -56,6 +57,7 @@ export abstract class Builder extends Emitter {
   abstract ownRip(): Value
   /** Leaves the instruction, whose exception has been recorded. */
   abstract fault(): void
+  abstract kindOf(operand: number): OperandKind
   /** Whether an operand is an immediate. */
   abstract immediateOperand(operand: number): boolean
   /** Takes the branch to the relative operand. */
@@ -83,6 +85,10 @@ export abstract class Builder extends Emitter {
   abstract segment(): Value
   /** The base of the effective segment; i64. */
   abstract segmentBase(): Value
+  /** The segment, scale and address size of a memory operand of use o, for runtime/simd-memory.ts; i32. */
+  abstract scattering(): Value
+  /** The place in the CPU state of the vector register that a memory operand has its indices in; i32. */
+  abstract indices(): Value
   /** The repeat prefix: 0, 1 for REP and REPE, 2 for REPNE; i32. */
   abstract repeat(): Value
   /** ACCESS_ flags of the memory operand, for runtime functions; i32. */
@@ -92,6 +98,8 @@ export abstract class Builder extends Emitter {
    * otherwise, memory is written with its old value.
    */
   abstract exchangeIf(condition: Value, old: Value, value: Value): Value
+  /** Bits 127:0 of a vector register operand, whatever its use. */
+  abstract current(operand: number): Value
   /** Bits 255:128 of a vector operand that is read. */
   abstract high(operand: number): Value
   /** What goes to bits 255:128 of the first operand; they become 0 otherwise when the instruction is one of AVX. */
@@ -120,6 +128,18 @@ export abstract class Builder extends Emitter {
 
   setState64(address: number, value: Value): void {
     this.store(8, this.i32(0), value, address)
+  }
+
+  /** An XMM register that the instruction implies. */
+  xmm(register: number): Value {
+    return this.load('v128', 16, this.i32(0), L.YMM + register * L.YMM_SIZE)
+  }
+
+  /** Writes an implied XMM register, and clears bits 255:128 or leaves them alone. */
+  setXmm(register: number, value: Value, clears: boolean): void {
+    const place = L.YMM + register * L.YMM_SIZE
+    this.store(16, this.i32(0), value, place)
+    if (clears) this.store(16, this.i32(0), this.v128(0n), place + 16)
   }
 
   /** Raises an exception at this instruction and leaves it. */

@@ -103,6 +103,17 @@ export class Flags {
     this.#x.writeFlag('overflow', this.#x.binary('shl', bool, this.#x.i32(31)))
   }
 
+  /** ZF and CF from i32 0 or 1, the others cleared. */
+  zeroAndCarry(zf: Value, cf: Value): void {
+    const x = this.#x
+    const zero = x.let(zf)
+    this.carry(cf)
+    this.overflow(x.i32(0))
+    // A result of 1 has no flag, a result of 0 would have PF, too.
+    x.writeFlag('result', x.extendUnsigned(x.eqz(zero)))
+    x.writeFlag('aux', x.binary('shl', zero, x.i32(2)))
+  }
+
   /** AF cleared, and PF and SF taken from the result alone. */
   clearAux(): void {
     this.#x.writeFlag('aux', this.#x.i32(0))

@@ -56,7 +56,7 @@ for (const [name, run] of [
   ['cmpxchg8b', 'compareExchange8'],
   ['cmpxchg16b', 'compareExchange16'],
 ] as const) {
-  instruction(name, 'a', (x, address) => {
+  instruction(name, 'aw', (x, address) => {
     x.callWithState(run, 'i32', address, x.accessFlags())
     x.leaveOnFault()
   })
@@ -162,7 +162,16 @@ instruction(
 
 // Hints and barriers: memory is coherent here and caches do not exist.
 
-for (const name of ['nop', 'pause', 'endbr64', 'endbr32', 'lfence', 'mfence', 'sfence']) instruction(name, '', () => {})
-for (const name of ['prefetcht0', 'prefetcht1', 'prefetcht2', 'prefetchnta', 'prefetchw', 'prefetchwt1', 'prefetch']) {
+for (const name of ['pause', 'endbr64', 'endbr32', 'lfence', 'mfence', 'sfence']) instruction(name, '', () => {})
+for (const name of [
+  'nop',
+  'prefetcht0',
+  'prefetcht1',
+  'prefetcht2',
+  'prefetchnta',
+  'prefetchw',
+  'prefetchwt1',
+  'prefetch',
+]) {
   instruction(name, '-', () => {})
 }

@@ -40,29 +40,7 @@ for (const [name, run] of [
   instruction(name, '', (x) => x.system(run, x.i32(x.size)), ENDS)
 }
 
-for (const name of [
-  'monitor',
-  'mwait',
-  'vmcall',
-  'vmmcall',
-  'vmlaunch',
-  'vmresume',
-  'vmxoff',
-  'vmrun',
-  'vmload',
-  'vmsave',
-]) {
-  instruction(name, '', (x) => x.system('undefinedOpcode', x.i32(0)), ENDS)
-}
-for (const name of ['stgi', 'clgi', 'skinit', 'invlpga', 'getsec', 'rsm']) {
-  instruction(name, '', (x) => x.system('undefinedOpcode', x.i32(0)), ENDS)
-}
-for (const name of ['vmclear', 'vmptrld', 'vmptrst', 'vmxon', 'xsaves', 'xrstors']) {
-  instruction(name, '-', (x) => x.system('undefinedOpcode', x.i32(0)), ENDS)
-}
-for (const name of ['ud0', 'ud1', 'vmread', 'vmwrite', 'invept', 'invvpid']) {
-  instruction(name, '- -', (x) => x.system('undefinedOpcode', x.i32(0)), ENDS)
-}
+for (const name of ['ud0', 'ud1']) instruction(name, '- -', (x) => x.system('undefinedOpcode', x.i32(0)), ENDS)
 
 // Segment registers and descriptor tables
 
@@ -87,13 +65,13 @@ instruction(
   { ends: true, modal: 'stack' },
 )
 
-for (const [name, run] of [
-  ['lgdt', 'loadGlobalTable'],
-  ['lidt', 'loadInterruptTable'],
-  ['sgdt', 'storeGlobalTable'],
-  ['sidt', 'storeInterruptTable'],
+for (const [name, run, use] of [
+  ['lgdt', 'loadGlobalTable', 'a'],
+  ['lidt', 'loadInterruptTable', 'a'],
+  ['sgdt', 'storeGlobalTable', 'aw'],
+  ['sidt', 'storeInterruptTable', 'aw'],
 ] as const) {
-  instruction(name, 'a', (x, address) => x.system(run, address, x.i32(x.size), x.accessFlags()), ENDS)
+  instruction(name, use, (x, address) => x.system(run, address, x.i32(x.size), x.accessFlags()), ENDS)
 }
 
 for (const [name, run] of [

@@ -8,11 +8,13 @@ import type { Builder } from './builder.ts'
 
 /**
  * How each explicit operand is used: r read, w written, rw both, a address only (LEA, INVLPG), aw the same of memory that is
- * written, n a plain number (segment, control, debug and x87 registers, the selector of a far pointer), j a relative branch
- * target, - ignored.
+ * written, a? the address of memory that may or may not be written, but a register's value, which may be written, o the
+ * offset in its segment of memory whose elements are accessed one by one, n a plain number (segment, control, debug and x87
+ * registers, the selector of a far pointer), j a relative branch target, - ignored.
  *
  * A vector operand that is read is a v128, from memory zero-extended; i32, i64, f32, f64 read its lowest element, as a
  * number, and +f32, +f64 write that, too. int reads a general register or as many bytes of memory, as a number.
+ * a and o of a vector register give its place in the CPU state.
  */
 export type Use =
   | 'r'
@@ -20,6 +22,8 @@ export type Use =
   | 'rw'
   | 'a'
   | 'aw'
+  | 'a?'
+  | 'o'
   | 'n'
   | 'j'
   | '-'

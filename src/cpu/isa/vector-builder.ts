@@ -21,6 +21,8 @@ export abstract class VectorBuilder extends Builder {
   /** A register operand, from a byte offset on; MMX registers zero-extended. */
   protected abstract loadVector(index: number, type: Type, bytes: 4 | 8 | 16, offset: number): Value
   protected abstract storeVector(index: number, value: Value, offset: number): void
+  /** Where a register operand lies in the CPU state. */
+  protected abstract vectorAddress(index: number): Value
   protected abstract storeMmx(index: number, value: Value): void
   /** Host address of the memory operand. */
   protected abstract vectorHostToRead(bytes: OperandBytes): Value
@@ -75,6 +77,7 @@ export abstract class VectorBuilder extends Builder {
   }
 
   protected readVectorRegister(index: number, use: Use): Value {
+    if (use === 'a' || use === 'o') return this.vectorAddress(index)
     if (use !== 'r' && use !== 'rw') return this.loadVector(index, scalarType(use), scalarBytes(use), 0)
     if (this.#kinds[index] === OperandKind.mmx) return this.loadVector(index, 'v128', 8, 0)
     return this.loadVector(index, 'v128', HALF, this.operandSizes[index] === 256 ? this.half * HALF : 0)
@@ -88,7 +91,15 @@ export abstract class VectorBuilder extends Builder {
     if (use !== 'r') return this.load(scalarType(use), scalarBytes(use), host)
     if (bytes === 32) return this.load('v128', HALF, host, this.half * HALF)
     if (bytes > 2) return this.load('v128', bytes as 4 | 8 | 16, host)
-    return this.withLane('i32x4', this.v128(0n), 0, this.load('i32', bytes as Bytes, host))
+    return this.let(this.withLane('i32x4', this.v128(0n), 0, this.load('i32', bytes as Bytes, host)))
+  }
+
+  kindOf(operand: number): OperandKind {
+    return (this.#kinds[operand] ?? OperandKind.none) as OperandKind
+  }
+
+  current(operand: number): Value {
+    return this.loadVector(operand, 'v128', HALF, 0)
   }
 
   high(operand: number): Value {

@@ -10,7 +10,7 @@ import { instruction } from './table.ts'
 import { type Bytes, Vector } from './vocabulary.ts'
 
 const ERROR_SUMMARY = 0x80
-const WAIT_TRAPS = 0xa
+const NOT_TOP = 0xc7ff
 
 /** An exception that an earlier instruction left pending is raised by the next one that waits. */
 function wait(x: Builder): void {
@@ -57,6 +57,14 @@ for (const [name, run, ...operands] of [
   ['fxtract', 'x87Extract'],
   ['fprem', 'x87Remainder'],
   ['fprem1', 'x87RemainderNearest'],
+  ['f2xm1', 'x87PowerLessOne'],
+  ['fyl2x', 'x87Logarithm'],
+  ['fyl2xp1', 'x87LogarithmOfSuccessor'],
+  ['fptan', 'x87Tangent'],
+  ['fpatan', 'x87Arctangent'],
+  ['fsin', 'x87Sine'],
+  ['fcos', 'x87Cosine'],
+  ['fsincos', 'x87SineCosine'],
   ['fld1', 'x87LoadConstant', 0],
   ['fldl2t', 'x87LoadConstant', 1],
   ['fldl2e', 'x87LoadConstant', 2],
@@ -294,11 +302,7 @@ instruction('fbstp', 'aw', (x, address) => storeTenBytes(x, address, 'x87ToDecim
 
 // Control
 
-instruction('fwait', '', (x) => {
-  const traps = x.binary('and', x.state32(L.CR0), x.i32(WAIT_TRAPS))
-  x.if(x.compare('eq', traps, x.i32(WAIT_TRAPS)), () => x.raise(Vector.nm))
-  wait(x)
-})
+instruction('fwait', '', (x) => wait(x))
 
 instruction('fninit', '', (x) => x.callVoid('x87Initialize'))
 instruction('fnclex', '', (x) => x.callVoid('x87ClearExceptions'))
@@ -327,9 +331,11 @@ for (const [name, run, use] of [
   })
 }
 
+/** All registers are empty, and register 0 is the top as after any MMX instruction. */
 instruction('emms', '', (x) => {
   wait(x)
   x.setState32(L.X87_TAGS, x.i32(0))
+  x.setState32(L.X87_STATUS, x.binary('and', x.state32(L.X87_STATUS), x.i32(NOT_TOP)))
 })
 
 // The whole floating-point state, and MXCSR

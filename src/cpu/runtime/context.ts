@@ -1,8 +1,8 @@
 // Which TLB set and target table the running code uses: it depends on privilege, SMAP and alignment checking.
 
 import * as L from '../layout'
-import { CR0_AM, CR4_SMAP, cpl, cr0, cr4, RFLAGS_AC, systemFlags } from './state'
-import { dropSlots, flushTargetTable } from './tlb'
+import { CR0_AM, CR4_SMAP, cpl, cr0, cr4, in64, RFLAGS_AC, systemFlags } from './state'
+import { dropSlots, flushTargetTable, flushTlbSet } from './tlb'
 
 export function currentContext(): u32 {
   const ac = (systemFlags() & RFLAGS_AC) != 0
@@ -21,7 +21,13 @@ export function contextBase(context: u32): u32 {
 
 // To be called when CPL, AC, CR0.AM or CR4.SMAP changed, or the mode.
 export function contextChanged(): void {
-  const base = contextBase(currentContext())
+  const context = currentContext()
+  const base = contextBase(context)
+  const wide = load<u32>(L.TLB_WIDE)
+  if (((wide >> context) & 1) != (in64() ? 1 : 0)) {
+    store<u32>(L.TLB_WIDE, wide ^ (1 << context))
+    flushTlbSet(context)
+  }
   if (base != load<u32>(L.TLB_BASE)) dropSlots()
   store<u32>(L.TLB_BASE, base)
   const table: u32 = cpl() == 3 ? 1 : 0

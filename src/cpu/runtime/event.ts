@@ -78,6 +78,8 @@ function escalate(first: u32): bool {
 }
 
 function intercepted(vector: u32): bool {
+  // Real mode knows no error codes.
+  if ((cr0() & CR0_PE) == 0) store<u32>(L.FAULT_HAS_ERROR, 0)
   if ((load<u32>(L.EXCEPTION_BITMAP) & (1 << vector)) == 0) return false
   exit(EXIT_REASON_EXCEPTION)
   return true

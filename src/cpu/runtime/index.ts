@@ -4,8 +4,10 @@
 import * as L from '../layout'
 import { dropPage, pageEntry } from './code'
 import { contextChanged } from './context'
-import { floatModeChanged, initializeFloat } from './float'
+import { floatModeChanged, initializeFloat, resetMxcsr } from './float'
+import { makeAesTables } from './simd-aes'
 import { flushTlb } from './tlb'
+import { x87Initialize } from './x87-environment'
 
 export { modifyCommit, modifyMiss, probeOperand, readMiss, storeTenBytes, writeMiss } from './access'
 export {
@@ -43,12 +45,24 @@ export { pushedFlags, readRflags, writeRflags } from './flags'
 export { checkFloat, checkPendingFloat, mxcsrChanged, settleFloat } from './float'
 export { fxrstor, fxsave } from './fxsave'
 export { completeIn, input, output, stringInput, stringOutput } from './io'
-export { segmentCheck } from './limit'
+export { checkWritable, segmentCheck } from './limit'
 export { refresh } from './mode'
 export { fusedMultiplyAdd } from './multiply-add'
 export { executableHost, lookUp } from './paging'
 export { farReturn, interruptReturn, popFlags } from './return'
 export { checkBaseInstructions, moveToSegment, readSelector, writeSegmentBase } from './segment'
+export {
+  aesDecrypt,
+  aesDecryptLast,
+  aesEncrypt,
+  aesEncryptLast,
+  aesKeyGeneration,
+  carrylessProduct,
+  inverseMixColumns,
+} from './simd-aes'
+export { gather, maskedLoad, maskedStore, storeMaskedBytes } from './simd-memory'
+export { sha1Rounds, sha256Rounds } from './simd-sha'
+export { compareExplicit, compareImplicit, comparisonMask } from './simd-string'
 export * from './softfloat-sse'
 export {
   enter,
@@ -75,7 +89,7 @@ export {
   storeInterruptTable,
 } from './tables'
 export { farCall, farCallDirect, farJump, farJumpDirect, loadFarPointer } from './transfer'
-export { accessRights, segmentLimit, verifyRead, verifyWrite } from './verify'
+export { accessRights, checkProtectedMode, segmentLimit, verifyRead, verifyWrite } from './verify'
 export {
   x87Absolute,
   x87Arithmetic,
@@ -104,7 +118,9 @@ export {
   x87StoreEnvironment,
 } from './x87-environment'
 export * from './x87-remainder'
+export * from './x87-transcendental'
 export * from './x87-transfer'
+export { xrstor, xsave, xsavec, xsaveopt } from './xsave'
 
 // A fresh memory becomes a processor without any register state.
 export function initialize(): void {
@@ -114,6 +130,9 @@ export function initialize(): void {
   store<i32>(L.FAULT_VECTOR, -1)
   store<u32>(L.EXIT_REASON, L.EXIT_NONE)
   store<u64>(L.RFLAGS, 2)
+  makeAesTables()
+  x87Initialize()
+  resetMxcsr()
   flushTlb(false)
   floatModeChanged()
   initializeFloat()

@@ -106,7 +106,7 @@ function reservedBits(level: u32, entry: u64): bool {
   if ((efer() & EFER_NXE) == 0) reserved |= NX
   if ((entry & PS) != 0) {
     if (level == 3) reserved |= PS
-    if (level == 2) reserved |= 0x3fffe000
+    if (level == 2) reserved |= load<u32>(L.GIGABYTE_PAGES) != 0 ? 0x3fffe000 : PS
     if (level == 1) reserved |= 0x1fe000
   }
   return (entry & reserved) != 0
@@ -428,7 +428,7 @@ export function executableHost(page: u64): u32 {
   const entry = itlbEntry(context, page)
   if (load<u64>(entry) == page) return (page as u32) + load<u32>(entry, L.ITLB_ADDEND)
   // An exception that is still to be delivered must not be lost.
-  if (faulted() || !isCanonical(page)) return 0
+  if (faulted() || !isCanonical(page) || page > load<u64>(L.RIP_MASK)) return 0
   const found = probeExecute(page, context)
   if (faulted()) clearFault()
   store<u32>(L.EXIT_REASON, L.EXIT_NONE)

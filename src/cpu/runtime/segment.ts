@@ -3,6 +3,8 @@
 import * as L from '../layout'
 import { readSystem, writeSystem } from './access'
 import {
+  AR_DB,
+  AR_G,
   AR_P,
   AR_REAL,
   AR_UNUSABLE,
@@ -100,15 +102,15 @@ export function writeNull(segment: u32, selector: u32, dpl: u32): void {
   store<u32>(segment + L.SEG_AR, AR_UNUSABLE | (dpl << 5))
 }
 
-// A segment register in real mode, where limit and attributes stay what they were ("unreal mode"), or in virtual-8086 mode,
-// where they are fixed.
+// A segment register in real mode, where limit and size stay what they were ("unreal mode"), while the segment can be read and
+// written whatever it was before, or in virtual-8086 mode, where all is fixed.
 export function writeReal(segment: u32, selector: u32): void {
   store<u64>(segment + L.SEG_BASE, (selector << 4) as u64)
   store<u32>(segment + L.SEG_SELECTOR, selector)
   if (virtual8086()) {
     store<u32>(segment + L.SEG_LIMIT, 0xffff)
     store<u32>(segment + L.SEG_AR, AR_VIRTUAL_8086)
-  } else if ((load<u32>(segment + L.SEG_AR) & AR_UNUSABLE) != 0) store<u32>(segment + L.SEG_AR, AR_REAL)
+  } else store<u32>(segment + L.SEG_AR, (load<u32>(segment + L.SEG_AR) & (AR_DB | AR_G)) | AR_REAL)
 }
 
 export function readSelector(number: u32): u32 {

@@ -86,7 +86,7 @@ function subtractMagnitude(small: u64, rest: u64): void {
 }
 
 // Puts the first bit of high:low, which is not 0, into bit 63.
-function normalize(high: u64, low: u64): void {
+export function normalize(high: u64, low: u64): void {
   if (high == 0) {
     high = low
     low = 0
@@ -194,7 +194,7 @@ export function multiplyAdd(): void {
   A.sign ^= B.sign
   if (A.kind == FINITE && B.kind == FINITE) {
     multiplyFinite()
-    if (C.kind == FINITE) addThird()
+    if (C.kind == FINITE) addExtended(C.sign, C.exponent, C.significand, 0)
     else if (C.kind == INFINITE) setInfinite(C.sign)
     return
   }
@@ -212,26 +212,24 @@ export function multiplyAdd(): void {
   add()
 }
 
-// The product in A has 128 bits, all of them of weight; C has 64.
-function addThird(): void {
-  let high = C.significand
-  let low: u64 = 0
-  const distance = A.exponent - C.exponent
+// Adds a number of 128 bits, high:low like those of A, both of them finite.
+export function addExtended(sign: u32, exponent: i32, high: u64, low: u64): void {
+  const distance = A.exponent - exponent
   if (distance >= 0) {
-    const product = A.significand
-    const productLow = A.low
+    const ownHigh = A.significand
+    const ownLow = A.low
     A.significand = high
-    A.low = 0
+    A.low = low
     shiftRight(distance)
     high = A.significand
     low = A.low
-    A.significand = product
-    A.low = productLow
+    A.significand = ownHigh
+    A.low = ownLow
   } else {
     shiftRight(-distance)
-    A.exponent = C.exponent
+    A.exponent = exponent
   }
-  if (A.sign == C.sign) addWide(high, low)
+  if (A.sign == sign) addWide(high, low)
   else subtractWide(high, low)
 }
 

@@ -70,6 +70,12 @@ export function replaced(entry: u32): void {
   }
 }
 
+export function flushTlbSet(context: u32): void {
+  const set: u32 = L.TLB + context * L.TLB_SET_SIZE
+  for (let slot: u32 = 0; slot < (L.TLB_ENTRIES as u32); slot++) clearEntry(set + slot * L.TLB_ENTRY_SIZE, slot)
+  dropSlots()
+}
+
 function flushWalks(): void {
   memory.fill(L.WALK_CACHE, 0, L.WALKS * 32)
 }

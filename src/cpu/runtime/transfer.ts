@@ -121,22 +121,28 @@ function checkDirect(): bool {
     fault(VECTOR_GP, targetSelector & 0xfffc)
     return false
   }
-  return checkCode(targetSelector, targetDescriptor, 0) && checkRip(targetDescriptor, targetRip, 0)
+  return checkCode(targetSelector, targetDescriptor, 0)
+}
+
+function ripAllowed(): bool {
+  return checkRip(targetDescriptor, targetRip, 0)
 }
 
 function jumpDirect(): void {
-  if (checkDirect() && touch(targetSelector)) enterCode(targetSelector, targetDescriptor, targetRip, cpl())
+  if (checkDirect() && ripAllowed() && touch(targetSelector))
+    enterCode(targetSelector, targetDescriptor, targetRip, cpl())
 }
 
 function callDirect(bytes: u32): void {
   if (checkDirect()) callSameLevel(bytes)
 }
 
-// The return address goes to the present stack.
+// The return address goes to the present stack, even if the target turns out to lie beyond the limit (as the vectors, captured
+// on Zen 5, have it).
 function callSameLevel(bytes: u32): void {
   onPresentStack()
   pushReturn(bytes)
-  if (!touch(targetSelector) || !commitFrame(bytes, 0)) return
+  if (!touch(targetSelector) || !commitFrame(bytes, 0) || !ripAllowed()) return
   takeFrame()
   enterCode(targetSelector, targetDescriptor, targetRip, cpl())
 }
@@ -224,7 +230,7 @@ function jumpThroughGate(): void {
     fault(VECTOR_GP, targetSelector & 0xfffc)
     return
   }
-  if (!checkRip(targetDescriptor, targetRip, 0) || !touch(targetSelector)) return
+  if (!ripAllowed() || !touch(targetSelector)) return
   enterCode(targetSelector, targetDescriptor, targetRip, cpl())
 }
 
@@ -236,7 +242,7 @@ function callThroughGate(): void {
   if (level != cpl()) {
     if (longMode()) callLongLevel(level)
     else callInnerLevel(level, bytes, ((gate >> 32) as u32) & 31)
-  } else if (checkRip(targetDescriptor, targetRip, 0)) callSameLevel(bytes)
+  } else callSameLevel(bytes)
 }
 
 // To a more privileged level: its stack from the TSS, with the caller's SS:RSP and the gate's parameters on it.
@@ -250,7 +256,7 @@ function callInnerLevel(level: u32, bytes: u32, parameters: u32): void {
     if (faulted()) return
   }
   pushReturn(bytes)
-  if (!checkRip(targetDescriptor, targetRip, 0)) return
+  if (!ripAllowed()) return
   if (!touch(targetSelector) || !commitFrame(bytes, innerSelector & 0xfffc)) return
   writeFromDescriptor(L.SS, innerSelector, innerDescriptor)
   takeFrame()
@@ -259,7 +265,7 @@ function callInnerLevel(level: u32, bytes: u32, parameters: u32): void {
 
 // The same in long mode: SS becomes null.
 function callLongLevel(level: u32): void {
-  if (!checkRip(targetDescriptor, targetRip, 0)) return
+  if (!ripAllowed()) return
   const rsp = readLongStack(TSS_RSP0 + (level << 3), 0)
   if (faulted()) return
   onLongStack(rsp, level)

@@ -33,6 +33,11 @@ export function inProtectedMode(): bool {
   return false
 }
 
+// The same for a definition: not 0 when it faulted.
+export function checkProtectedMode(): u32 {
+  return inProtectedMode() ? 0 : 1
+}
+
 let inspected: u64 = 0
 
 function inspect(selector: u32): bool {

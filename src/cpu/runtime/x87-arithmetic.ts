@@ -10,6 +10,7 @@ import {
   IE,
   INFINITE,
   invalid,
+  pack80High,
   QUIET,
   QUIET_BIT,
   raisedFlags,
@@ -29,6 +30,7 @@ import {
 } from './softfloat'
 import { add, divide, multiply, squareRoot, subtract } from './softfloat-arithmetic'
 import { compare, EQUAL, LESS, roundToInteger } from './softfloat-convert'
+import { tryDouble, tryRegisters } from './x87-fast'
 import {
   addressOf,
   begin,
@@ -36,8 +38,8 @@ import {
   C1,
   C2,
   C3,
+  clearC1,
   isEmpty,
-  moveTop,
   popStack,
   raise,
   roundExtended,
@@ -46,10 +48,10 @@ import {
   setConditions,
   settle,
   settleInto,
+  settlePair,
   stackOverflow,
   stackUnderflow,
   statusWord,
-  storeRegister,
   unpackRegister,
   unpackSecond,
 } from './x87-state'
@@ -118,6 +120,7 @@ function operate(operation: u32): void {
 
 // ST(destination) = ST(destination) operation ST(source)
 export function x87Arithmetic(operation: u32, destination: u32, source: u32, pop: u32): void {
+  if (tryRegisters(operation, destination, source, pop)) return
   begin()
   if (isEmpty(destination) || isEmpty(source)) stackUnderflow()
   else {
@@ -146,6 +149,7 @@ export function x87ArithmeticSingle(operation: u32, operand: u32): void {
 }
 
 export function x87ArithmeticDouble(operation: u32, operand: u64): void {
+  if (tryDouble(operation, operand)) return
   begin()
   unpack64(operand)
   withOperand(operation)
@@ -260,15 +264,15 @@ export function x87Absolute(): void {
 }
 
 function changeSign(flip: u32, clear: u32): void {
-  begin()
   if (isEmpty(0)) {
+    begin()
     stackUnderflow()
     settleInto(0, 0)
     return
   }
   const high = addressOf(0) + L.X87_EXPONENT
   store<u16>(high, (load<u16>(high) ^ flip) & ~clear)
-  settle()
+  clearC1()
 }
 
 // Takes ST(0) apart; whether it is a number.
@@ -297,29 +301,31 @@ export function x87RoundToInteger(): void {
 
 // FXTRACT: the exponent takes the place of ST(0), the significand is pushed.
 export function x87Extract(): void {
-  const number = takeNumber()
-  const empty = isEmpty(0)
-  if (!empty && !isEmpty(7)) stackOverflow()
-  const sign = A.sign
-  const significand = A.significand
-  const kind = A.kind
-  const stopped = (Status.flags & STACK_FAULT) != 0
-  if (!stopped && number) {
-    if (kind == ZERO) {
-      Status.flags |= ZE
-      setInfinite(1)
-    } else if (kind == INFINITE) setInfinite(0)
-    else setInteger(A.exponent as i64)
+  let number = takeNumber()
+  if (!isEmpty(0) && !isEmpty(7)) {
+    stackOverflow()
+    number = false
   }
-  if (!settle()) return
-  storeRegister(0)
-  moveTop(7)
-  if (!stopped && number && kind == FINITE) setFinite(sign, 0, significand)
-  else if (!stopped && number) {
-    if (kind == ZERO) setZero(sign)
+  const sign = A.sign
+  const kind = A.kind
+  const significand = A.significand
+  if (number) extractExponent()
+  const exponent = A.significand
+  const high = pack80High()
+  if (number) {
+    if (kind == FINITE) setFinite(sign, 0, significand)
+    else if (kind == ZERO) setZero(sign)
     else setInfinite(sign)
   }
-  storeRegister(0)
+  settlePair(exponent, high)
+}
+
+function extractExponent(): void {
+  if (A.kind == ZERO) {
+    Status.flags |= ZE
+    setInfinite(1)
+  } else if (A.kind == INFINITE) setInfinite(0)
+  else setInteger(A.exponent as i64)
 }
 
 // FSCALE: ST(0) * 2^ST(1), ST(1) chopped to an integer.

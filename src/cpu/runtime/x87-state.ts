@@ -64,6 +64,14 @@ export function setConditions(conditions: u32): void {
   store<u32>(L.X87_STATUS, (statusWord() & ~CONDITIONS) | conditions)
 }
 
+export function clearC1(): void {
+  store<u32>(L.X87_STATUS, statusWord() & ~C1)
+}
+
+export function setC2(on: bool): void {
+  store<u32>(L.X87_STATUS, on ? statusWord() | C2 : statusWord() & ~C2)
+}
+
 // The stack
 
 // Physical number of ST(i).
@@ -109,9 +117,14 @@ export function unpackSecond(i: u32): void {
 }
 
 export function storeRegister(i: u32): void {
+  storeBits(i, A.significand, pack80High())
+}
+
+// `high` is sign and exponent.
+export function storeBits(i: u32, significand: u64, high: u32): void {
   const address = addressOf(i)
-  store<u64>(address, A.significand)
-  store<u16>(address, pack80High(), L.X87_EXPONENT)
+  store<u64>(address, significand)
+  store<u16>(address, high, L.X87_EXPONENT)
   setFilled(i)
 }
 
@@ -168,6 +181,14 @@ export function settleInto(destination: u32, pop: u32): void {
 export function settlePushed(): void {
   if (!isEmpty(7) && (Status.flags & STACK_FAULT) == 0) stackOverflow()
   if (!settleUnless(IE | STACK_FAULT)) return
+  moveTop(7)
+  storeRegister(0)
+}
+
+// Ends an instruction with two results: the first takes the place of ST(0), and A is pushed.
+export function settlePair(significand: u64, high: u32): void {
+  if (!settle()) return
+  storeBits(0, significand, high)
   moveTop(7)
   storeRegister(0)
 }

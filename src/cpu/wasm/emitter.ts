@@ -287,13 +287,16 @@ export class Emitter {
   #emit(name: string, ...operands: (number | readonly number[])[]): number {
     const [group = '', method = '', from] = name.split('.')
     const methods = (this.module as unknown as Record<string, Methods>)[group]
-    const emit = from === undefined ? methods?.[method] : (methods?.[method] as unknown as Methods)[from]
+    // Binaryen spells out the saturation of additions and subtractions.
+    const found = methods?.[method] ?? methods?.[method.replace('_sat_', '_saturate_')]
+    const emit = from === undefined ? found : (found as unknown as Methods)[from]
     if (emit === undefined) throw new Error(`Binaryen has no ${name}`)
     return emit(...operands)
   }
 
   select(condition: Value, whenTrue: Value, whenFalse: Value): Value {
     sameType('select', whenTrue, whenFalse)
+    if (condition.constant !== undefined) return condition.constant !== 0n ? whenTrue : whenFalse
     const expression = this.module.select(condition.take(), whenTrue.take(), whenFalse.take())
     return this.#once(whenTrue.type, expression)
   }
