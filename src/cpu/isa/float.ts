@@ -65,14 +65,18 @@ interface Operation {
   readonly operands: readonly Value[]
   /** A truth that does not hold for a right result. */
   readonly wrong?: (result: Value) => Value
-  /** i32, 0 only when the result is exact. */
-  readonly inexact: (result: Value) => Value
+  /** i32 conditions, none of which holds when the result is exact. */
+  readonly inexact: (result: Value) => Value[]
   readonly software: (bits: Value[], element: number) => Value
 }
 
 /** i32, 0 when a truth holds for every element. */
 function unless(x: Builder, e: Elements, truth: Value): Value {
   return e.some(x, e.not(x, truth))
+}
+
+function differs(x: Builder, e: Elements, a: Value, b: Value): Value {
+  return e.some(x, e.is(x, 'ne', a, b))
 }
 
 /** The result of an operation: what wasm made of it, or what is made of it in software. */
@@ -88,7 +92,7 @@ function result(x: Builder, e: Elements, native: Value, operation: Operation): V
       if (operation.wrong) wrong(e.some(x, operation.wrong(r)))
       right(x.state32(L.FLOAT_FAST))
       wrong(x.eqz(x.state32(L.FLOAT_STANDARD)))
-      wrong(operation.inexact(r))
+      for (const condition of operation.inexact(r)) wrong(condition)
     },
     software: () => x.assign(r, e.software(x, operands, operation.software)),
   })
@@ -103,10 +107,7 @@ function sum(x: Builder, e: Elements, a: Value, b: Value, software?: Operation['
   return result(x, e, e.apply(x, 'add', a, b), {
     kind: 'sum',
     operands: [a, b],
-    inexact: (r) => {
-      const isB = e.is(x, 'eq', e.apply(x, 'sub', r, a), b)
-      return unless(x, e, e.both(x, isB, e.is(x, 'eq', e.apply(x, 'sub', r, b), a)))
-    },
+    inexact: (r) => [differs(x, e, e.apply(x, 'sub', r, a), b), differs(x, e, e.apply(x, 'sub', r, b), a)],
     software: software ?? ((bits) => call(x, e, 'sseAdd', ...bits)),
   })
 }
@@ -115,10 +116,7 @@ function difference(x: Builder, e: Elements, a: Value, b: Value): Value {
   return result(x, e, e.apply(x, 'sub', a, b), {
     kind: 'sum',
     operands: [a, b],
-    inexact: (r) => {
-      const isB = e.is(x, 'eq', e.apply(x, 'sub', a, r), b)
-      return unless(x, e, e.both(x, isB, e.is(x, 'eq', e.apply(x, 'add', r, b), a)))
-    },
+    inexact: (r) => [differs(x, e, e.apply(x, 'sub', a, r), b), differs(x, e, e.apply(x, 'add', r, b), a)],
     software: (bits) => call(x, e, 'sseSub', ...bits),
   })
 }
@@ -129,7 +127,7 @@ function product(x: Builder, e: Elements, a: Value, b: Value): Value {
     kind: 'product',
     operands: [a, b],
     wrong: (r) => e.both(x, e.tiny(x, r), e.not(x, e.either(x, e.zero(x, a), e.zero(x, b)))),
-    inexact: () => e.has(x, e.format.lowHalf, a, b),
+    inexact: () => [e.has(x, e.format.lowHalf, a, b)],
     software: (bits) => call(x, e, 'sseMul', ...bits),
   })
 }
@@ -140,10 +138,7 @@ function quotient(x: Builder, e: Elements, a: Value, b: Value): Value {
     kind: 'quotient',
     operands: [a, b],
     wrong: (r) => e.both(x, e.tiny(x, r), e.not(x, e.zero(x, a))),
-    inexact: (r) => {
-      const differs = unless(x, e, e.is(x, 'eq', e.apply(x, 'mul', r, b), a))
-      return x.binary('or', differs, e.has(x, e.format.lowHalf, r, b))
-    },
+    inexact: (r) => [e.has(x, e.format.lowHalf, r, b), differs(x, e, e.apply(x, 'mul', r, b), a)],
     software: (bits) => call(x, e, 'sseDiv', ...bits),
   })
 }
@@ -152,10 +147,7 @@ function root(x: Builder, e: Elements, a: Value): Value {
   return result(x, e, e.apply(x, 'sqrt', a), {
     kind: 'root',
     operands: [a],
-    inexact: (r) => {
-      const differs = unless(x, e, e.is(x, 'eq', e.apply(x, 'mul', r, r), a))
-      return x.binary('or', differs, e.has(x, e.format.lowHalf, r))
-    },
+    inexact: (r) => [e.has(x, e.format.lowHalf, r), differs(x, e, e.apply(x, 'mul', r, r), a)],
     software: (bits) => call(x, e, 'sseSqrt', ...bits),
   })
 }
@@ -243,7 +235,7 @@ function round(x: Builder, e: Elements, a: Value, immediate: Value): Value {
     unusual: [nan(), x.eqz(x.state32(L.FLOAT_FAST))],
     look: (wrong, right) => {
       wrong(nan())
-      right(x.eqz(unless(x, e, e.is(x, 'eq', r, a))))
+      right(x.eqz(differs(x, e, r, a)))
       wrong(x.eqz(x.state32(L.FLOAT_STANDARD)))
       wrong(x.eqz(x.binary('and', immediate, x.i32(KEEP_PRECISION))))
     },
