@@ -10,7 +10,11 @@ import { openVmm } from '../src/vmm/index.ts'
 import { TRANSLATORS } from './support/translators.ts'
 
 /** Images, and how many checks each has at least. */
-const GUESTS = [['guest64', 150]] as const
+const GUESTS = [
+  ['guest64', 170],
+  ['guest32-check', 210],
+  ['guest16', 50],
+] as const
 
 const ENGINES = [
   ['interpreter', undefined],
