@@ -10,11 +10,14 @@ import { Access, type Bytes, type OperandBytes, type Size } from '../src/cpu/isa
 import * as L from '../src/cpu/layout.ts'
 import type { Type, Value } from '../src/cpu/wasm/emitter.ts'
 import { STACK_SLOT, slotOf } from './pages.ts'
-import { PathBuilder } from './paths.ts'
+import { PathBuilder, upperHalf } from './paths.ts'
 
 /** Of a segment's access rights: unusable, S, code, expand-down, writable. */
 const DATA_RIGHTS = 0x1001e
 const WRITABLE_DATA = 0x12
+
+/** A vector of elements of a type. */
+const SHAPE = { i32: 'i32x4', i64: 'i64x2', f32: 'f32x4', f64: 'f64x2' } as const
 
 /** A definition needs something that only the interpreter does. */
 export class NotTranslatable extends Error {}
@@ -173,22 +176,24 @@ export class TranslatorBuilder extends PathBuilder {
     return value
   }
 
-  // Vector registers stay in the CPU state
+  // Vector registers
 
-  protected loadVector(index: number, type: Type, bytes: 4 | 8 | 16, offset: number): Value {
-    return this.load(type, bytes, this.i32(0), this.#vectorPlace(index) + offset)
+  protected loadVector(index: number, type: Type, _bytes: 4 | 8 | 16, offset: number): Value {
+    const register = this.#instruction.opReg[index] as number
+    if (offset !== 0) return this.load('v128', 16, this.i32(0), upperHalf(register))
+    const vector = this.xmm(register)
+    return type === 'v128' ? vector : this.let(this.lane(SHAPE[type], vector, 0))
   }
 
   protected storeVector(index: number, value: Value, offset: number): void {
-    this.store(16, this.i32(0), value, this.#vectorPlace(index) + offset)
+    const register = this.#instruction.opReg[index] as number
+    if (offset !== 0) this.store(16, this.i32(0), value, upperHalf(register))
+    else if (value.type === 'v128') this.setXmm(register, value, false)
+    else this.setXmm(register, this.withLane(SHAPE[value.type], this.xmm(register), 0, value), false)
   }
 
-  protected vectorAddress(index: number): Value {
-    return this.i32(this.#vectorPlace(index))
-  }
-
-  #vectorPlace(index: number): number {
-    return L.YMM + (this.#instruction.opReg[index] as number) * L.YMM_SIZE
+  protected vectorAddress(): never {
+    throw new NotTranslatable(this.#entry.name)
   }
 
   protected storeMmx(): never {

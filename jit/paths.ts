@@ -27,6 +27,22 @@ import type { Type, Value } from '../src/cpu/wasm/emitter.ts'
 import { copyEnv, type Env, emptyEnv, type Producer } from './env.ts'
 import { type LazyKind, putOff, TranslatorFlags } from './flags.ts'
 
+/** Registers are counted from the general ones on, then the vector registers. */
+const VECTORS = 16
+
+function typeOf(register: number): Type {
+  return register < VECTORS ? 'i64' : 'v128'
+}
+
+function placeOf(register: number): number {
+  return register < VECTORS ? L.GPR + register * 8 : L.YMM + (register - VECTORS) * L.YMM_SIZE
+}
+
+/** Where bits 255:128 of a vector register are. */
+export function upperHalf(register: number): number {
+  return L.YMM + register * L.YMM_SIZE + 16
+}
+
 const PIECE: Record<FlagComponent, { address: number; type: Type }> = {
   result: { address: L.FLAG_RESULT, type: 'i64' },
   carry: { address: L.FLAG_CARRY, type: 'i32' },
@@ -62,7 +78,7 @@ export abstract class PathBuilder extends VectorBuilder {
   /** Makes the locals of the region's function. `page` is the linear address of the region's page. */
   open(page: Value, mode: number): void {
     this.codeKind = codeKindOf(mode)
-    for (let register = 0; register < 16; register++) this.#homes.push(this.variable('i64'))
+    for (let register = 0; register < VECTORS + 16; register++) this.#homes.push(this.variable(typeOf(register)))
     this.#page = page
     this.#tlb = this.#loaded('i32', L.TLB_BASE)
     this.#budget = this.#loaded('i32', L.BUDGET)
@@ -73,7 +89,7 @@ export abstract class PathBuilder extends VectorBuilder {
   /** Emits the region's code between the loading of what it uses and the storing of what it changes. */
   enclose(body: () => void): void {
     const code = this.collect(body, 'epilogue')
-    for (const register of this.#used) this.#fill(this.#homes[register] as Value, L.GPR + register * 8)
+    for (const register of this.#used) this.#fill(this.#homes[register] as Value, placeOf(register))
     this.statement(code)
     this.#epilogue()
   }
@@ -86,7 +102,8 @@ export abstract class PathBuilder extends VectorBuilder {
 
   #fill(home: Value, address: number): void {
     const { type } = home
-    this.assign(home, this.load(type, type === 'i64' ? 8 : 4, this.i32(0), address))
+    const bytes = type === 'v128' ? 16 : type === 'i64' ? 8 : 4
+    this.assign(home, this.load(type, bytes, this.i32(0), address))
   }
 
   /** Returns without having done anything unless a page of the region lies where it lay. */
@@ -108,7 +125,10 @@ export abstract class PathBuilder extends VectorBuilder {
 
   #epilogue(): void {
     this.#reviveFlags()
-    for (const register of this.#written) this.setState64(L.GPR + register * 8, this.#homes[register] as Value)
+    for (const register of this.#written) {
+      const home = this.#homes[register] as Value
+      this.store(home.type === 'v128' ? 16 : 8, this.i32(0), home, placeOf(register))
+    }
     this.setState64(L.RIP, this.#rip)
     this.setState32(L.BUDGET, this.#budget)
     this.return(this.#outcome)
@@ -297,6 +317,16 @@ export abstract class PathBuilder extends VectorBuilder {
     this.#written.add(register)
     this.#used.add(register)
     this.env.registers.set(register, this.let(value))
+  }
+
+  /** The low half of a vector register. (The upper halves stay in the CPU state.) */
+  override xmm(register: number): Value {
+    return this.register64(VECTORS + register)
+  }
+
+  override setXmm(register: number, value: Value, clears: boolean): void {
+    this.setRegister64(VECTORS + register, value)
+    if (clears) this.store(16, this.i32(0), this.v128(0n), upperHalf(register))
   }
 
   readFlag(name: FlagComponent): Value {

@@ -8,7 +8,7 @@ import { ENCODINGS } from '../src/cpu/decoder/opcodes.ts'
 import { operationOf } from '../src/cpu/interpreter/operations.ts'
 import { decodedFeatures, type Feature, TRAITS } from '../src/vmm/features.ts'
 import { openVmm, VCPU_REGS_RAX, VCPU_REGS_RBX, VMX_EXIT, type Vmm, type VmmOptions } from '../src/vmm/index.ts'
-import { cpuModel, cpuModelNames, describeModel } from '../src/vmm/models.ts'
+import { cpuModel, cpuModelNames, DEFAULT_CPU, describeModel } from '../src/vmm/models.ts'
 import { CODE, fails, Guest, protectedModeState, smallVm } from './support/guest64.ts'
 import { TRANSLATORS } from './support/translators.ts'
 
@@ -79,6 +79,12 @@ test('a processor can not have more than is implemented', () => {
   const few: ReadonlySet<Feature> = new Set(['x87', 'tsc', 'msr', 'avx'])
   assert.equal([...cpuModel('x86-64-v3', few).features], ['x87', 'tsc', 'msr'])
   refused('i486,+popcnt', /no CPU feature 'popcnt'/, few)
+})
+
+test('the named models are complete', () => {
+  for (const name of cpuModelNames()) {
+    if (name !== DEFAULT_CPU) assert.equal(cpuModel(name).features, features(name), name)
+  }
 })
 
 test('lists of what there is', () => {
@@ -199,6 +205,31 @@ for (const engine of Object.keys(ENGINES)) {
     assert.is(run(engine, 'x86-64', RDFSBASE_EAX), 'UD')
   })
 }
+
+test('AVX, once XSETBV has enabled it', () => {
+  const ENABLE = [
+    ...[0x0f, 0x20, 0xe0, 0x0d, ...le32(0x40600), 0x0f, 0x22, 0xe0], // MOV RAX, CR4; OR EAX, OSXSAVE OSXMMEXCPT OSFXSR
+    ...[0x31, 0xc9, 0x31, 0xd2, 0xb8, ...le32(7), 0x0f, 0x01, 0xd1], // XSETBV(0, 7)
+  ]
+  const BROADCAST = [0xb8, ...le32(21), 0xc5, 0xf9, 0x6e, 0xc0, 0xc4, 0xe2, 0x7d, 0x58, 0xc0] // VMOVD; VPBROADCASTD YMM0
+  const SUM = [0xc5, 0xfd, 0xfe, 0xc8, 0xc4, 0xe3, 0x7d, 0x39, 0xca, 1, 0xc5, 0xf9, 0x7e, 0xd0] // VPADDD; VEXTRACTI128; VMOVD
+  const run = (cpu: string): string | bigint => {
+    const guest = new Guest(openVmm({ cpu }), [...ENABLE, ...BROADCAST, ...SUM, HLT], {
+      6: SHOW_RIP,
+      13: [0x5b, 0x5b, HLT],
+    })
+    assert.is(guest.run(), VMX_EXIT.HLT)
+    const rip = Number(guest.gpr(VCPU_REGS_RBX))
+    if (rip === 0) return guest.gpr(VCPU_REGS_RAX)
+    return `${cpu} at ${rip - CODE}`
+  }
+  const at = { movCr4: 8, xsetbv: 20, vmovd: 28, broadcast: 32 }
+  assert.is(run('max'), 42n)
+  assert.is(run('x86-64-v3'), 42n)
+  assert.is(run('max,-avx2'), `max,-avx2 at ${at.broadcast}`, '#UD')
+  assert.is(run('max,-avx'), `max,-avx at ${at.xsetbv}`, '#GP')
+  assert.is(run('x86-64-v2'), `x86-64-v2 at ${at.movCr4}`, '#GP')
+})
 
 test('VMs of one device have processors of their own', () => {
   const vmm = openVmm({ cpu: 'x86-64-v2' })

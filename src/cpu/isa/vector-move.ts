@@ -167,15 +167,11 @@ for (const [name, width] of [
 
 // Clearing of upper halves, or all
 
-for (const [name, offset] of [
-  ['vzeroupper', 16],
-  ['vzeroall', 0],
-] as const) {
+for (const name of ['vzeroupper', 'vzeroall'] as const) {
   instruction(name, '', (x) => {
     const clear = (first: number) => {
       for (let register = first; register < first + 8; register++) {
-        const place = L.YMM + register * L.YMM_SIZE
-        for (let at = offset; at < L.YMM_SIZE; at += 16) x.store(16, x.i32(0), x.v128(0n), place + at)
+        x.setXmm(register, name === 'vzeroall' ? x.v128(0n) : x.xmm(register), true)
       }
     }
     clear(0)
