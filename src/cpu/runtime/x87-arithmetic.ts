@@ -30,7 +30,7 @@ import {
 } from './softfloat'
 import { add, divide, multiply, squareRoot, subtract } from './softfloat-arithmetic'
 import { compare, EQUAL, LESS, roundToInteger } from './softfloat-convert'
-import { tryDouble, tryRegisters } from './x87-fast'
+import { tryDouble, tryRegisters, trySingle, trySquareRoot } from './x87-fast'
 import {
   addressOf,
   begin,
@@ -143,6 +143,7 @@ function withOperand(operation: u32): void {
 }
 
 export function x87ArithmeticSingle(operation: u32, operand: u32): void {
+  if (trySingle(operation, operand)) return
   begin()
   unpack32(operand)
   withOperand(operation)
@@ -287,6 +288,7 @@ function takeNumber(): bool {
 }
 
 export function x87SquareRoot(): void {
+  if (trySquareRoot()) return
   if (takeNumber()) {
     squareRoot()
     roundToControl()

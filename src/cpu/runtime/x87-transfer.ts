@@ -25,7 +25,7 @@ import {
 } from './softfloat'
 import { toInteger } from './softfloat-convert'
 import { isNan } from './x87-arithmetic'
-import { tryLoad, tryToDouble } from './x87-fast'
+import { tryLoadDouble, tryLoadInteger, tryLoadSingle, tryToDouble } from './x87-fast'
 import {
   addressOf,
   begin,
@@ -53,19 +53,21 @@ function pushNumber(): void {
 }
 
 export function x87LoadSingle(bits: u32): void {
+  if (tryLoadSingle(bits)) return
   begin()
   unpack32(bits)
   pushNumber()
 }
 
 export function x87LoadDouble(bits: u64): void {
-  if (tryLoad(bits)) return
+  if (tryLoadDouble(bits)) return
   begin()
   unpack64(bits)
   pushNumber()
 }
 
 export function x87LoadInteger(value: i64): void {
+  if (tryLoadInteger(value)) return
   begin()
   setInteger(value)
   settlePushed()
