@@ -5,7 +5,7 @@
 import * as L from '../layout.ts'
 import type { Value } from '../wasm/emitter.ts'
 import type { Builder } from './builder.ts'
-import { attempt } from './float-attempt.ts'
+import { attempt, settle } from './float-attempt.ts'
 import { type Elements, FORMATS, type Kind, packed, scalar } from './float-elements.ts'
 import { instruction } from './table.ts'
 
@@ -68,6 +68,8 @@ interface Operation {
   /** i32 conditions, none of which holds when the result is exact. */
   readonly inexact: (result: Value) => Value[]
   readonly software: (bits: Value[], element: number) => Value
+  /** Exceptions are raised before the instruction goes on. */
+  readonly isStep?: boolean
 }
 
 /** i32, 0 when a truth holds for every element. */
@@ -94,7 +96,10 @@ function result(x: Builder, e: Elements, native: Value, operation: Operation): V
       wrong(x.eqz(x.state32(L.FLOAT_STANDARD)))
       for (const condition of operation.inexact(r)) wrong(condition)
     },
-    software: () => x.assign(r, e.software(x, operands, operation.software)),
+    software: () => {
+      x.assign(r, e.software(x, operands, operation.software))
+      if (operation.isStep) settle(x)
+    },
   })
   return r
 }
@@ -103,12 +108,13 @@ const call = (x: Builder, e: Elements, name: string, ...operands: Value[]): Valu
   x.call(`${name}${e.format.bits}`, e.format.integer, ...operands)
 
 /** The sum is exact when each operand is the sum without the other one. */
-function sum(x: Builder, e: Elements, a: Value, b: Value, software?: Operation['software']): Value {
+function sum(x: Builder, e: Elements, a: Value, b: Value, other: Partial<Operation> = {}): Value {
   return result(x, e, e.apply(x, 'add', a, b), {
     kind: 'sum',
     operands: [a, b],
     inexact: (r) => [differs(x, e, e.apply(x, 'sub', r, a), b), differs(x, e, e.apply(x, 'sub', r, b), a)],
-    software: software ?? ((bits) => call(x, e, 'sseAdd', ...bits)),
+    software: (bits) => call(x, e, 'sseAdd', ...bits),
+    ...other,
   })
 }
 
@@ -122,13 +128,14 @@ function difference(x: Builder, e: Elements, a: Value, b: Value): Value {
 }
 
 /** A product of 0 is exact; another one that is tiny may have been rounded as a denormal number. */
-function product(x: Builder, e: Elements, a: Value, b: Value): Value {
+function product(x: Builder, e: Elements, a: Value, b: Value, other: Partial<Operation> = {}): Value {
   return result(x, e, e.apply(x, 'mul', a, b), {
     kind: 'product',
     operands: [a, b],
     wrong: (r) => e.both(x, e.tiny(x, r), e.not(x, e.either(x, e.zero(x, a), e.zero(x, b)))),
     inexact: () => [e.has(x, e.format.lowHalf, a, b)],
     software: (bits) => call(x, e, 'sseMul', ...bits),
+    ...other,
   })
 }
 
@@ -198,11 +205,12 @@ packedBinary('addsub', (x, e, a, b) => {
   const { bits } = e.format
   const signs = bits === 32 ? 0x0000000080000000_0000000080000000n : 0x8000000000000000n
   const other = x.let(x.simd('v128.xor', b, x.v128(signs)))
-  return sum(x, e, a, other, ([first, second], element) => {
+  const software = ([first, second]: Value[], element: number): Value => {
     if (element % 2 === 1) return call(x, e, 'sseAdd', first as Value, second as Value)
     const sign = x.constant(e.format.integer, 1n << BigInt(bits - 1))
     return call(x, e, 'sseSub', first as Value, x.binary('xor', second as Value, sign))
-  })
+  }
+  return sum(x, e, a, other, { software })
 })
 
 // Rounding to integers
@@ -260,7 +268,9 @@ for (const { letter, bits, scalar: type, vector } of FORMATS) {
   instruction(`vrounds${letter}`, `w r ${type} r`, merge, { float: true })
 }
 
-// Dot products
+// Dot products: an exception of the multiplications that is not masked keeps the additions back.
+
+const STEP = { isStep: true } as const
 
 /** Elements whose bit is set in the immediate, counted from `first`. */
 function chosen(x: Builder, e: Elements, immediate: Value, first: number): Value {
@@ -274,14 +284,14 @@ function chosen(x: Builder, e: Elements, immediate: Value, first: number): Value
 /** Each element plus the one `distance` bytes away; of four the first and the third, then the first. */
 function plusNeighbour(x: Builder, e: Elements, a: Value, distance: number): Value {
   const bytes = Array.from({ length: 16 }, (_, n) => n ^ distance)
-  return sum(x, e, a, x.let(x.shuffle(a, a, bytes)))
+  return sum(x, e, a, x.let(x.shuffle(a, a, bytes)), STEP)
 }
 
 /** What the immediate does not choose counts as +0. */
 packedBinaryImmediate('dp', (x, e, a, b, immediate) => {
   const factors = x.let(chosen(x, e, immediate, 4))
   const masked = (value: Value): Value => x.let(x.simd('v128.and', value, factors))
-  let total = product(x, e, masked(a), masked(b))
+  let total = product(x, e, masked(a), masked(b), STEP)
   for (let distance = e.format.bits / 8; distance < 16; distance *= 2) total = plusNeighbour(x, e, total, distance)
   const first = x.splat(e.format.integers, x.lane(e.format.integers, total, 0))
   return x.simd('v128.and', first, chosen(x, e, immediate, 0))
