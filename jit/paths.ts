@@ -34,13 +34,23 @@ const PIECE: Record<FlagComponent, { address: number; type: Type }> = {
   aux: { address: L.FLAG_AUX, type: 'i32' },
 }
 
+/** Of the numbers of registers the first that is half a vector register. */
+const VECTORS = 16
+const WHOLE = { i32: 4, i64: 8, f32: 4, f64: 8, v128: 16 } as const
+
+/** Where a register lies in the CPU state. */
+function addressOf(register: number): number {
+  return register < VECTORS ? L.GPR + register * 8 : L.YMM + (register - VECTORS) * (L.YMM_SIZE / 2)
+}
+
 /** How the flags must be where paths meet: as pieces, in any way, or not at all since nobody can see them any more. */
 export type FlagsNeed = 'pieces' | 'any' | 'none'
 
 export abstract class PathBuilder extends VectorBuilder {
   env: Env = emptyEnv()
   declare readonly flags: TranslatorFlags
-  readonly #homes: Value[] = []
+  /** By register number, from VECTORS on halves of vector registers. */
+  readonly #homes = new Map<number, Value>()
   #page!: Value
   #tlb!: Value
   #rip!: Value
@@ -62,7 +72,7 @@ export abstract class PathBuilder extends VectorBuilder {
   /** Makes the locals of the region's function. `page` is the linear address of the region's page. */
   open(page: Value, bits: RegionBits): void {
     this.codeKind = bits === 64 ? 'long' : 'flat'
-    for (let register = 0; register < 16; register++) this.#homes.push(this.variable('i64'))
+    for (let register = 0; register < VECTORS; register++) this.#home(register)
     this.#page = page
     this.#tlb = this.#loaded('i32', L.TLB_BASE)
     this.#budget = this.#loaded('i32', L.BUDGET)
@@ -73,7 +83,7 @@ export abstract class PathBuilder extends VectorBuilder {
   /** Emits the region's code between the loading of what it uses and the storing of what it changes. */
   enclose(body: () => void): void {
     const code = this.collect(body, 'epilogue')
-    for (const register of this.#used) this.#fill(this.#homes[register] as Value, L.GPR + register * 8)
+    for (const register of this.#used) this.#fill(this.#home(register), addressOf(register))
     this.statement(code)
     this.#epilogue()
   }
@@ -86,7 +96,7 @@ export abstract class PathBuilder extends VectorBuilder {
 
   #fill(home: Value, address: number): void {
     const { type } = home
-    this.assign(home, this.load(type, type === 'i64' ? 8 : 4, this.i32(0), address))
+    this.assign(home, this.load(type, WHOLE[type], this.i32(0), address))
   }
 
   /** Returns without having done anything unless a page of the region lies where it lay. */
@@ -108,7 +118,10 @@ export abstract class PathBuilder extends VectorBuilder {
 
   #epilogue(): void {
     this.#reviveFlags()
-    for (const register of this.#written) this.setState64(L.GPR + register * 8, this.#homes[register] as Value)
+    for (const register of this.#written) {
+      const home = this.#home(register)
+      this.store(WHOLE[home.type], this.i32(0), home, addressOf(register))
+    }
     this.setState64(L.RIP, this.#rip)
     this.setState32(L.BUDGET, this.#budget)
     this.return(this.#outcome)
@@ -160,12 +173,17 @@ export abstract class PathBuilder extends VectorBuilder {
   #registerMoves(): { home: Value; value: Value }[] {
     const moves: { home: Value; value: Value }[] = []
     for (const [register, value] of this.env.registers) {
-      const home = this.#homes[register] as Value
+      const home = this.#home(register)
       if (value.localIndex === home.localIndex) continue
-      const isHome = value.localIndex >= 0 && this.#homes.some(({ localIndex }) => localIndex === value.localIndex)
-      moves.push({ home, value: isHome ? this.#copied(value) : value })
+      moves.push({ home, value: this.#isHome(value) ? this.#copied(value) : value })
     }
     return moves
+  }
+
+  #isHome({ localIndex }: Value): boolean {
+    if (localIndex < 0) return false
+    for (const home of this.#homes.values()) if (home.localIndex === localIndex) return true
+    return false
   }
 
   #storeFlags(need: FlagsNeed): void {
@@ -282,21 +300,37 @@ export abstract class PathBuilder extends VectorBuilder {
   }
 
   #valueOf(key: number | FlagComponent, env: Env): Value {
-    if (typeof key === 'number') return env.registers.get(key) ?? (this.#homes[key] as Value)
+    if (typeof key === 'number') return env.registers.get(key) ?? this.#home(key)
     return env.flags.get(key) ?? this.#loadPiece(key)
   }
 
   // State
 
-  protected register64(register: number): Value {
-    this.#used.add(register)
-    return this.env.registers.get(register) ?? (this.#homes[register] as Value)
+  #home(register: number): Value {
+    const known = this.#homes.get(register)
+    if (known !== undefined) return known
+    const home = this.lastingVariable(register < VECTORS ? 'i64' : 'v128')
+    this.#homes.set(register, home)
+    return home
   }
 
-  protected setRegister64(register: number, value: Value): void {
+  protected register(register: number): Value {
+    this.#used.add(register)
+    return this.env.registers.get(register) ?? this.#home(register)
+  }
+
+  protected setRegister(register: number, value: Value): void {
     this.#written.add(register)
     this.#used.add(register)
     this.env.registers.set(register, this.let(value))
+  }
+
+  vectorHalf(register: number, half: 0 | 1): Value {
+    return this.register(VECTORS + register * 2 + half)
+  }
+
+  setVectorHalf(register: number, half: 0 | 1, value: Value): void {
+    this.setRegister(VECTORS + register * 2 + half, value)
   }
 
   readFlag(name: FlagComponent): Value {
