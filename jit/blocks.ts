@@ -1,7 +1,8 @@
 /** The blocks of a region as the compiler has them: decoded, and cut where something can not be translated. */
 import { Decoder } from '../src/cpu/decoder/decoder.ts'
 import { DecodeStatus, Instruction } from '../src/cpu/decoder/instruction.ts'
-import type { BlockSource, RegionBits, RegionSource, Terminator } from './source.ts'
+import { codeSizeOf } from '../src/cpu/mode.ts'
+import type { BlockSource, RegionSource, Terminator } from './source.ts'
 
 export interface PlacedInstruction {
   /** From the region's page. */
@@ -19,15 +20,12 @@ export interface Block {
 }
 
 const LONGEST = 15
-const decoders: Partial<Record<RegionBits, Decoder>> = {}
 
 function decodeBlock(
   source: BlockSource,
-  bits: RegionBits,
+  decoder: Decoder,
   isTranslatable: (instruction: Instruction) => boolean,
 ): Block {
-  decoders[bits] ??= new Decoder(bits)
-  const decoder = decoders[bits]
   const { offset, code, terminator } = source
   const padded = new Uint8Array(code.length + LONGEST)
   padded.set(code)
@@ -47,10 +45,11 @@ function decodeBlock(
 }
 
 export function decodeBlocks(
-  { bits, blocks }: RegionSource,
+  { mode, features, blocks }: RegionSource,
   isTranslatable: (instruction: Instruction) => boolean,
 ): readonly Block[] {
-  return blocks.map((block) => decodeBlock(block, bits, isTranslatable))
+  const decoder = new Decoder(codeSizeOf(mode), features)
+  return blocks.map((block) => decodeBlock(block, decoder, isTranslatable))
 }
 
 /** Blocks of the region that control can go to, by number. */

@@ -16,7 +16,8 @@ import { PathBuilder } from './paths.ts'
 const DATA_RIGHTS = 0x1001e
 const WRITABLE_DATA = 0x12
 
-const SHAPE_OF = { i32: 'i32x4', i64: 'i64x2', f32: 'f32x4', f64: 'f64x2' } as const
+/** A vector of elements of a type. */
+const SHAPE = { i32: 'i32x4', i64: 'i64x2', f32: 'f32x4', f64: 'f64x2' } as const
 
 /** A definition needs something that only the interpreter does. */
 export class NotTranslatable extends Error {}
@@ -177,7 +178,7 @@ export class TranslatorBuilder extends PathBuilder {
 
   protected loadVector(index: number, type: Type, _bytes: 4 | 8 | 16, offset: number): Value {
     const half = this.vectorHalf(this.#instruction.opReg[index] as number, offset === 0 ? 0 : 1)
-    return type === 'v128' ? half : this.let(this.lane(SHAPE_OF[type], half, 0))
+    return type === 'v128' ? half : this.let(this.lane(SHAPE[type], half, 0))
   }
 
   /** A scalar goes to the lowest element, the rest is kept. */
@@ -185,7 +186,7 @@ export class TranslatorBuilder extends PathBuilder {
     const register = this.#instruction.opReg[index] as number
     const half = offset === 0 ? 0 : 1
     const { type } = value
-    const whole = type === 'v128' ? value : this.withLane(SHAPE_OF[type], this.vectorHalf(register, half), 0, value)
+    const whole = type === 'v128' ? value : this.withLane(SHAPE[type], this.vectorHalf(register, half), 0, value)
     this.setVectorHalf(register, half, whole)
   }
 

@@ -66,7 +66,7 @@ class RegionEmitter {
   /** The function takes the number of the entry, and the linear address of the region's page. */
   emit(): void {
     const x = this.#x
-    x.open(x.parameter(1), this.#source.bits)
+    x.open(x.parameter(1), this.#source.mode)
     this.#entry = x.parameter(0)
     for (const { distance, host } of this.#source.pages) {
       if (distance !== 0 || !this.#isInHeadPage()) x.requirePage(distance, host, REGION_DECLINED)
@@ -307,7 +307,7 @@ function emitEntry(module: Module, region: string, offset: number, number: numbe
   return { name, offset }
 }
 
-function startsTranslatable({ bits, blocks }: RegionSource): boolean {
-  const [head] = decodeBlocks({ bits, blocks: blocks.slice(0, 1), pages: [] }, (i) => effectsOf(i).translatable)
+function startsTranslatable(source: RegionSource): boolean {
+  const [head] = decodeBlocks({ ...source, blocks: source.blocks.slice(0, 1) }, (i) => effectsOf(i).translatable)
   return head !== undefined && head.instructions.length > 0
 }

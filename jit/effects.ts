@@ -4,6 +4,7 @@
  */
 import { type Instruction, OperandKind } from '../src/cpu/decoder/instruction.ts'
 import type { FlagComponent } from '../src/cpu/isa/vocabulary.ts'
+import * as L from '../src/cpu/layout.ts'
 import { newModule, type Value } from '../src/cpu/wasm/emitter.ts'
 import { NotTranslatable, TranslatorBuilder } from './builder.ts'
 
@@ -58,7 +59,7 @@ function observe(i: Instruction): Effects {
   const module = newModule()
   try {
     const x = new ObservingBuilder(module)
-    x.open(x.i64(0), i.mode === 64 ? 64 : 32)
+    x.open(x.i64(0), i.mode === 64 ? L.MODE_64 : L.MODE_32)
     x.emit(i, 0)
     const setsFlags = PIECES.every((piece) => x.flagsWritten.has(piece))
     const touches = PIECES.some((piece) => x.flagsWritten.has(piece) || x.flagsPerhaps.has(piece))

@@ -1,11 +1,10 @@
 /** The guest code of a region, disassembled by blocks, and where each block leads. */
-
-import { Decoder } from '../src/cpu/decoder/decoder.ts'
+import type { Decoder } from '../src/cpu/decoder/decoder.ts'
 import { disassemble } from '../src/cpu/decoder/disassemble.ts'
 import { DecodeStatus, Instruction, OperandKind } from '../src/cpu/decoder/instruction.ts'
 import { nameOf } from '../src/cpu/decoder/opcodes.ts'
+import { Decoders } from '../src/cpu/decoders.ts'
 import { entryOf } from '../src/cpu/isa/index.ts'
-import { codeSizeOf } from '../src/cpu/mode.ts'
 import type { RegionEvent, SourceBlock } from './observer.ts'
 
 export interface ListedBlock {
@@ -22,8 +21,8 @@ export interface ListedBlock {
 const PAGE_OFFSET = 0xfffn
 const BYTES_WIDTH = 23
 
-export function listBlocks({ rip, mode, source }: RegionEvent): ListedBlock[] {
-  const decoder = new Decoder(codeSizeOf(mode))
+export function listBlocks({ rip, mode, features, source }: RegionEvent): ListedBlock[] {
+  const decoder = new Decoders(features).of(mode)
   const page = rip & ~PAGE_OFFSET
   const heads = new Set(source.map(({ offset }) => offset))
   return source.map((block) => listBlock(block, decoder, page, heads))

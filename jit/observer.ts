@@ -1,4 +1,5 @@
 /** What a translator tells somebody who watches it; for traces and dumps. */
+import type { Feature } from '../src/cpu/decoder/features.ts'
 
 export interface TranslationObserver {
   /** A region was translated and installed. */
@@ -16,6 +17,8 @@ export interface RegionEvent {
   readonly rip: bigint
   /** One of the MODE_ constants of src/cpu/layout.ts. */
   readonly mode: number
+  /** Of the guest's processor. */
+  readonly features: readonly Feature[]
   readonly blocks: number
   readonly instructions: number
   /** Of wasm. */

@@ -22,10 +22,10 @@ import {
 import { VectorBuilder } from '../src/cpu/isa/vector-builder.ts'
 import type { FlagComponent } from '../src/cpu/isa/vocabulary.ts'
 import * as L from '../src/cpu/layout.ts'
+import { codeKindOf } from '../src/cpu/mode.ts'
 import type { Type, Value } from '../src/cpu/wasm/emitter.ts'
 import { copyEnv, type Env, emptyEnv, type Producer } from './env.ts'
 import { type LazyKind, putOff, TranslatorFlags } from './flags.ts'
-import type { RegionBits } from './source.ts'
 
 const PIECE: Record<FlagComponent, { address: number; type: Type }> = {
   result: { address: L.FLAG_RESULT, type: 'i64' },
@@ -70,8 +70,8 @@ export abstract class PathBuilder extends VectorBuilder {
   // The region as a whole
 
   /** Makes the locals of the region's function. `page` is the linear address of the region's page. */
-  open(page: Value, bits: RegionBits): void {
-    this.codeKind = bits === 64 ? 'long' : 'flat'
+  open(page: Value, mode: number): void {
+    this.codeKind = codeKindOf(mode)
     for (let register = 0; register < VECTORS; register++) this.#home(register)
     this.#page = page
     this.#tlb = this.#loaded('i32', L.TLB_BASE)

@@ -9,13 +9,13 @@
  * What was never run is left out, as far as can be told: the target of a jump that was ever taken has a record in the code
  * cache (or had one).
  */
-import type { Decoder } from '../src/cpu/decoder/decoder.ts'
 import { DecodeStatus, Instruction, OperandKind } from '../src/cpu/decoder/instruction.ts'
 import { nameOf } from '../src/cpu/decoder/opcodes.ts'
+import type { Decoders } from '../src/cpu/decoders.ts'
 import { floatCheck } from '../src/cpu/interpreter/float-kind.ts'
 import { FLOAT_NONE } from '../src/cpu/interpreter/record.ts'
 import { entryOf } from '../src/cpu/isa/index.ts'
-import type { BlockSource, RegionBits, RegionSource, Target, Terminator } from './source.ts'
+import type { BlockSource, RegionSource, Target, Terminator } from './source.ts'
 
 /** How far a region may grow. */
 export interface RegionLimits {
@@ -48,7 +48,8 @@ export interface Surroundings {
   targetsOf(site: number): readonly number[]
   /** MODE_ bits that say which instructions of x87, SSE and so on are checked before they run: those are the interpreter's. */
   readonly floatMode: number
-  readonly bits: RegionBits
+  /** L.MODE_64 or L.MODE_32. */
+  readonly mode: number
 }
 
 /** A call that is under way. */
@@ -86,7 +87,7 @@ export interface FoundRegion {
 
 export class RegionFinder {
   readonly #bytes: Uint8Array
-  readonly #decoders: Readonly<Record<RegionBits, Decoder>>
+  readonly #decoders: Decoders
   readonly #limits: RegionLimits
   readonly #instruction = new Instruction()
   readonly #buffer = new Uint8Array(32)
@@ -104,7 +105,7 @@ export class RegionFinder {
   /** Where the block being decoded begins. */
   #start = 0
 
-  constructor(bytes: Uint8Array, decoders: Readonly<Record<RegionBits, Decoder>>, limits: RegionLimits) {
+  constructor(bytes: Uint8Array, decoders: Decoders, limits: RegionLimits) {
     this.#bytes = bytes
     this.#decoders = decoders
     this.#limits = limits
@@ -161,7 +162,7 @@ export class RegionFinder {
     if (host === 0) return false
     const i = this.#instruction
     const pageEnd = (host & ~(PAGE - 1)) + PAGE
-    const decoder = this.#decoders[this.#surroundings.bits]
+    const decoder = this.#decoders.of(this.#surroundings.mode)
     const status = decoder.decode(this.#bytes, host, pageEnd, i)
     if (status === DecodeStatus.ok) {
       this.#take(host, i.length, into)
@@ -316,7 +317,7 @@ export class RegionFinder {
       .map(({ target }) => this.#host(target.offset))
     const exits = [...new Set(outside)].filter((host) => host !== 0)
     return {
-      source: { bits: this.#surroundings.bits, blocks, pages },
+      source: { mode: this.#surroundings.mode, blocks, pages, features: this.#decoders.features },
       spans: this.#spans,
       starts: Uint32Array.from(new Set(this.#starts)).sort(),
       sites: this.#sites,

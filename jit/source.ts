@@ -3,7 +3,7 @@
  * of the region's first instruction, since a region, like a record, serves every linear address its page is mapped at.
  */
 
-export type RegionBits = 32 | 64
+import type { Feature } from '../src/cpu/decoder/features.ts'
 
 /** Where control goes: to a block of the region, or to an offset outside of it when `block` is -1. */
 export interface Target {
@@ -30,8 +30,10 @@ export interface BlockSource {
 }
 
 export interface RegionSource {
-  /** 64-bit code, or 32-bit code in flat segments. */
-  readonly bits: RegionBits
+  /** L.MODE_64, or L.MODE_32: 32-bit code in flat segments. */
+  readonly mode: number
+  /** Of the guest's processor, without which its bytes may mean something else. */
+  readonly features: readonly Feature[]
   /** The first one is the head. */
   readonly blocks: readonly BlockSource[]
   /** Pages that it has code in: distance from the head's, and the host address where the page lay. */

@@ -3,17 +3,15 @@
  * place where that happens again and again is hot. Sampling costs code that is not hot nothing. The interval is short as
  * long as most instructions are interpreted, and long when they are not.
  */
-import { Decoder } from '../src/cpu/decoder/decoder.ts'
+import { Decoders } from '../src/cpu/decoders.ts'
 import { OP_CROSS, OP_REGION, OP_STALE } from '../src/cpu/interpreter/record.ts'
 import * as L from '../src/cpu/layout.ts'
-import { codeSizeOf } from '../src/cpu/mode.ts'
 import type { Translator, TranslatorFactory, TranslatorHost } from '../src/cpu/translator.ts'
 import { type DropReason, hasStart, type Region, RegionCache } from './cache.ts'
 import type { TranslationObserver } from './observer.ts'
 import { IndirectProfile } from './profile.ts'
 import { type FoundRegion, LARGE, MAX_PAGES, RegionFinder, SMALL } from './region.ts'
 import { type CompiledRegion, type CompileOutcome, type CompileService, MAX_ENTRANCES } from './service.ts'
-import type { RegionBits } from './source.ts'
 
 /** Samples that make a place hot. */
 const HOT = 2
@@ -105,11 +103,7 @@ export class RegionTranslator implements Translator {
     this.#u32 = new Uint32Array(host.memory.buffer)
     this.#u16 = new Uint16Array(host.memory.buffer)
     this.#view = new DataView(host.memory.buffer)
-    this.#finder = new RegionFinder(
-      host.bytes,
-      { 64: new Decoder(64), 32: new Decoder(32) },
-      this.#eager ? SMALL : LARGE,
-    )
+    this.#finder = new RegionFinder(host.bytes, new Decoders(host.features), this.#eager ? SMALL : LARGE)
     this.#profile = new IndirectProfile(host.memory)
     this.#cache = new RegionCache(host, options.maxBytes ?? DEFAULT_MAX_BYTES, (...drop) => this.#dropped(...drop))
   }
@@ -269,7 +263,7 @@ export class RegionTranslator implements Translator {
       pageAt: (distance) => runtime.executableHost(page + BigInt(distance)) >>> 0,
       wasReached: (at) => this.#eager || runtime.findRecord(at, mode) !== 0,
       targetsOf: (site) => this.#profile.targets(site, page),
-      bits: codeSizeOf(mode) as RegionBits,
+      mode: mode & L.MODE_SIZE_MASK,
       floatMode: mode,
     })
     if (found === undefined) return
@@ -339,7 +333,7 @@ export class RegionTranslator implements Translator {
     this.#counts.blocks += blocks.length
     this.#observer?.translated?.({
       ...identity,
-      ...{ milliseconds, source: blocks },
+      ...{ features: this.#host.features, milliseconds, source: blocks },
       instructions: blocks.reduce((sum, { instructions }) => sum + instructions, 0),
       ...(wasm && { wasm }),
     })

@@ -19,6 +19,7 @@ import {
   WRITABLE,
 } from './support/long-mode.ts'
 
+const EXIT_IO = 30
 const UD2 = [0x0f, 0x0b]
 const INT3 = 0xcc
 /** INT 80h */
@@ -191,6 +192,33 @@ test('a write to a user page from ring 0 under SMAP, and its execution under SME
   it.put(CODE, 0x0f, 0x20, 0xd8, 0x0f, 0x22, 0xd8, 0xe9, 0xf5, 0xef, 1, 0)
   assert.is(it.go(CODE), EXIT_HLT, 'a supervisor page')
   assert.is(it.pte(BAD) & USER, 0n)
+})
+
+test('an I/O breakpoint traps behind the access, when CR4.DE is set (SDM volume 3, 18.2.4)', () => {
+  const OUT_3FA = [0x66, 0xef]
+  const it = new LongMode()
+  const { cpu } = it
+  const out = (port: number, cr4: bigint): number => {
+    it.reset()
+    cpu.writeU64(L.CR4, cr4)
+    cpu.writeU64(L.RDX, BigInt(port))
+    cpu.writeU64(L.DR0 + 8, 0x3f8n)
+    cpu.writeU64(L.DR6, 0xffff0ff0n)
+    // Breakpoint 1: local, I/O, 4 bytes.
+    cpu.writeU64(L.DR7, 0xe00404n)
+    cpu.refresh()
+    assert.is(it.execute([...OUT_3FA, HLT]), EXIT_IO)
+    assert.is(it.rip, CODE + 2)
+    const reason = cpu.run(10)
+    if (reason !== EXIT_EXCEPTION) return reason
+    assert.equal([it.exception.vector, it.rip], [1, CODE + 2])
+    return Number(cpu.readU64(L.DR6) & 0xfn)
+  }
+  assert.is(out(0x3fa, 0xa8n), 2)
+  assert.is(out(0x3f7, 0xa8n), 2)
+  assert.is(out(0x3fc, 0xa8n), EXIT_HLT)
+  assert.is(out(0x3f6, 0xa8n), EXIT_HLT)
+  assert.is(out(0x3fa, 0xa0n), EXIT_HLT, 'without CR4.DE')
 })
 
 test('SYSENTER and SYSEXIT: in long mode as on Intel processors, #UD as on those of AMD', () => {

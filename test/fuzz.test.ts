@@ -1,6 +1,6 @@
 /**
- * Random code in ring 0 and in ring 3 (fuzz/random-code.ts). FUZZ_INSTRUCTIONS says how many instructions each ring runs,
- * FUZZ_SEED which seed to begin with; a failure names the seed that brings it back.
+ * Random code in ring 0 and in ring 3 of 64-bit mode, and in the other modes (fuzz/random-code.ts). FUZZ_INSTRUCTIONS says how
+ * many instructions each of them runs, FUZZ_SEED which seed to begin with; a failure names the seed that brings it back.
  */
 import { fileURLToPath } from 'node:url'
 import { test } from 'uvu'
@@ -12,9 +12,10 @@ import * as L from '../src/cpu/layout.ts'
 import { VM_EXIT_NONE, VMX_EXIT } from '../src/vmm/index.ts'
 import { KNOWN_ENCODINGS, randomInstruction } from './fuzz/instructions.ts'
 import { Invariants } from './fuzz/invariants.ts'
-import { type Ring, randomProgram } from './fuzz/machine.ts'
+import { LEGACY_KINDS } from './fuzz/legacy.ts'
+import { randomProgram } from './fuzz/machine.ts'
 import { Random } from './fuzz/random.ts'
-import { ERROR_EXIT, EVENT_INTERVAL, FuzzMachine } from './fuzz/random-code.ts'
+import { ERROR_EXIT, EVENT_INTERVAL, FuzzMachine, type Kind } from './fuzz/random-code.ts'
 import { runWatched } from './fuzz/watched-child.ts'
 
 const INSTRUCTIONS = Number(process.env.FUZZ_INSTRUCTIONS ?? 1_000_000)
@@ -28,9 +29,9 @@ interface Totals {
   readonly exits: readonly (readonly [reason: number, count: number])[]
 }
 
-function runFuzz(ring: Ring): Promise<Totals> {
+function runFuzz(kind: Kind): Promise<Totals> {
   const file = fileURLToPath(new URL('fuzz/child.ts', import.meta.url))
-  return runWatched(file, [ring, SEED, INSTRUCTIONS], HANG_MS, (last) => `ring ${ring}, FUZZ_SEED=${last}`)
+  return runWatched(file, [kind, SEED, INSTRUCTIONS], HANG_MS, (last) => `${kind}, FUZZ_SEED=${last}`)
 }
 
 for (const ring of [0, 3] as const) {
@@ -45,6 +46,15 @@ for (const ring of [0, 3] as const) {
     for (const reason of [VM_EXIT_NONE, VMX_EXIT.IO, VMX_EXIT.HLT, VMX_EXIT.TRIPLE_FAULT, ERROR_EXIT]) {
       assert.ok(exits.has(reason), `no exit ${reason} among ${[...exits.keys()]}`)
     }
+  })
+}
+
+for (const kind of LEGACY_KINDS) {
+  test(kind, async () => {
+    const totals = await runFuzz(kind)
+    assert.ok(totals.instructions >= INSTRUCTIONS)
+    const average = totals.instructions / totals.programs
+    assert.ok(average > 500, `${average} instructions a program`)
   })
 }
 

@@ -10,7 +10,8 @@ import * as assert from 'uvu/assert'
 import { compileRegions } from '../jit/compile.ts'
 import { regionDumper } from '../jit/dump.ts'
 import { LARGE, RegionFinder } from '../jit/region.ts'
-import { Decoder } from '../src/cpu/decoder/decoder.ts'
+import { FEATURES } from '../src/cpu/decoder/features.ts'
+import { Decoders } from '../src/cpu/decoders.ts'
 import { MODE_64 } from '../src/cpu/layout.ts'
 
 /** Where the pages of the code lie in memory; the page after it is the next one, too. */
@@ -86,12 +87,12 @@ function bytesOf(code: string): number[] {
 async function translated({ code, at = 0, targets = [] }: Golden): Promise<string> {
   const memory = new Uint8Array(0x5000)
   memory.set(bytesOf(code), HOST + at)
-  const finder = new RegionFinder(memory, { 64: new Decoder(64), 32: new Decoder(32) }, LARGE)
+  const finder = new RegionFinder(memory, new Decoders(FEATURES), LARGE)
   const found = finder.find(at, {
     pageAt: (distance) => (distance === 0 || distance === 0x1000 ? HOST + distance : 0),
     wasReached: () => true,
     floatMode: 0,
-    bits: 64,
+    mode: MODE_64,
     targetsOf: () => targets.map((target) => at + target),
   })
   assert.ok(found, 'there is a region')
@@ -101,7 +102,7 @@ async function translated({ code, at = 0, targets = [] }: Golden): Promise<strin
   const { blocks } = found.source
   const dump = await regionDumper()
   const { text } = dump({
-    ...{ id: 1, rip: RIP + BigInt(at), mode: MODE_64, milliseconds: 0, bytes: wasm.length },
+    ...{ id: 1, rip: RIP + BigInt(at), mode: MODE_64, features: FEATURES, milliseconds: 0, bytes: wasm.length },
     blocks: blocks.length,
     instructions: blocks.reduce((sum, { instructions }) => sum + instructions, 0),
     source: blocks,

@@ -12,7 +12,13 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 
 const GUESTS = fileURLToPath(new URL('../guests/', import.meta.url))
-const IMAGES = { guest64: [], 'guest64-shifted': ['shift'], guest32: ['32'], 'guest32-check': ['check32'] } as const
+const IMAGES = {
+  guest64: [],
+  'guest64-shifted': ['shift'],
+  guest32: ['32'],
+  'guest32-check': ['check32'],
+  guest16: ['check16'],
+} as const
 
 interface Description {
   readonly gcc: string

@@ -6,17 +6,21 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { CompileOutcome } from '../jit/service.ts'
 import type { RegionSource } from '../jit/source.ts'
+import { FEATURES } from '../src/cpu/decoder/features.ts'
+import { MODE_64 } from '../src/cpu/layout.ts'
 import { WorkerCompileService } from '../src/node/compile-service.ts'
 
 /** ADD RAX, RBX; then something that is not translated. */
 const ADD: RegionSource = {
-  bits: 64,
+  mode: MODE_64,
+  features: FEATURES,
   blocks: [{ offset: 0, code: Uint8Array.of(0x48, 0x01, 0xd8), instructions: 1, terminator: { kind: 'interpret' } }],
   pages: [{ distance: 0, host: 0x10000 }],
 }
 /** CPUID alone. */
 const NOTHING: RegionSource = {
-  bits: 64,
+  mode: MODE_64,
+  features: FEATURES,
   blocks: [{ offset: 0, code: Uint8Array.of(0x0f, 0xa2), instructions: 1, terminator: { kind: 'interpret' } }],
   pages: [{ distance: 0, host: 0x10000 }],
 }
@@ -68,7 +72,7 @@ test('a thread that can not start: one warning, and every question is answered',
 test('the thread does not keep the process alive', () => {
   const program = `
     import { compileService } from ${JSON.stringify(new URL('../src/node/compile-service.ts', import.meta.url).href)}
-    compileService.submit({ bits: 64, blocks: [], pages: [] }, () => {})
+    compileService.submit({ mode: 2, features: [], blocks: [], pages: [] }, () => {})
     console.log('end of the program')
   `
   const argv = ['--import', 'tsx', '--input-type=module', '--eval', program]

@@ -2,6 +2,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { EscapeFilter } from '../src/node/escape.ts'
 import { expandCommand, runCommand } from '../src/vmctl/commands.ts'
+import { formatCpuJson, formatCpuText } from '../src/vmctl/cpu-list.ts'
 import { exitStatus } from '../src/vmctl/exit-status.ts'
 import { formatJson, formatText, type Run } from '../src/vmctl/report.ts'
 import { parseMemorySize } from '../src/vmctl/size.ts'
@@ -72,6 +73,20 @@ test('start refuses what it can not do', async () => {
   await refused(['x'], /^VMs in the background are not there yet: give -c/)
   await refused(['-c', '--engine', 'warp', 'x'], /^--engine warp: expected interpreter, translator or both$/)
   await refused(['-c', '--clock', 'sun', 'x'], /^--clock sun: expected host or instructions$/)
+  await refused(['-c', '--cpu', 'z80', 'x'], /^--cpu z80: there is no CPU model 'z80'; there are max, /)
+  await refused(['-c', '--cpu', 'max,+mmmx', 'x'], /^--cpu max,\+mmmx: there is no CPU feature 'mmmx'; there are adx, /)
+})
+
+test('--cpu help: models and features, for people and for programs', () => {
+  const text = formatCpuText()
+  assert.match(text, /^CPU models:\n {2}max +everything that there is \(default\)\n {2}x86-64-v3 /)
+  assert.match(text, /max has:\n {2}adx .*bmi1 bmi2 /)
+  for (const line of text.split('\n')) assert.ok(line.length <= 100, line)
+  const { default: preset, models } = JSON.parse(formatCpuJson())
+  assert.is(preset, 'max')
+  assert.equal(Object.keys(models), ['max', 'x86-64-v3', 'x86-64-v2', 'x86-64', 'i686', 'i486'])
+  assert.ok(models['x86-64-v2'].features.includes('popcnt'))
+  assert.not.ok(models['x86-64'].features.includes('popcnt'))
 })
 
 test('what is still to come is refused in words', async () => {
@@ -116,6 +131,7 @@ const RUN: Run = {
   engine: 'both',
   clock: 'host',
   memory: 32 * MB,
+  cpu: 'max',
   outcome: { reason: 'poweroff', status: 0 },
   seconds: 2,
   statistics: {
@@ -170,6 +186,7 @@ test('statistics for programs', () => {
     engine: 'both',
     clock: 'host',
     memory: 32 * MB,
+    cpu: 'max',
     reason: 'poweroff',
     status: 0,
     seconds: 2,

@@ -98,6 +98,7 @@ test('the status of the guest, and one JSON object', async () => {
     engine: 'interpreter',
     clock: 'host',
     memory: 4 << 20,
+    cpu: 'max',
     reason: 'poweroff',
     status: 42,
     instructions: 6,
@@ -157,8 +158,9 @@ test('a trace, as long as it was asked for, and then the guest goes on', async (
   assert.is(stderr, '')
   assert.is(lines.length, 21)
   assert.is(lines[1], '00101000: fa                       cli')
-  assert.match(lines[16] ?? '', /^00113b5d: ee +out dx, al$/)
-  assert.is(lines[17], 'exit IO: out 3f9, 1 byte: 0, at 00113b5e')
+  const [, at = ''] = /^(\w{8}): ee +out dx, al$/.exec(lines[16] ?? '') ?? []
+  const next = (Number.parseInt(at, 16) + 1).toString(16).padStart(8, '0')
+  assert.is(lines[17], `exit IO: out 3f9, 1 byte: 0, at ${next}`)
 })
 
 test('a guest that is traced to its end is interpreted, which is said to whoever wanted it otherwise', async () => {

@@ -4,6 +4,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { regionDumper } from '../jit/dump.ts'
 import { BLOCK_MARK, type RegionEvent } from '../jit/observer.ts'
+import { FEATURES } from '../src/cpu/decoder/features.ts'
 import { formatProfile, Profile } from '../src/vmctl/profile.ts'
 import { parseSymbols, SymbolMap } from '../src/vmctl/symbols.ts'
 import { Trace } from '../src/vmctl/trace.ts'
@@ -71,6 +72,7 @@ const REGION: RegionEvent = {
   id: 7,
   rip: 0xffffffff81000010n,
   mode: 2,
+  features: FEATURES,
   blocks: 3,
   instructions: 6,
   bytes: 99,

@@ -61,6 +61,15 @@ test('output and power off, with the status', async () => {
   assert.is(it.printed, 'hi')
 })
 
+test('a machine has the CPU model that it is given', async () => {
+  // POPCNT EAX, ECX, which without a handler for #UD is the end.
+  const image = kernel64([0xf3, 0x0f, 0xb8, 0xc1], out(0x501, 0), SPIN)
+  assert.is((await new Harness({ image, cpu: 'x86-64-v2' }).run()).reason, 'poweroff')
+  assert.is((await new Harness({ image, cpu: 'x86-64' }).run()).reason, 'triple fault')
+  assert.throws(() => new Harness({ image, cpu: 'i686' }), /entered in long mode, which CPU model i686 lacks/)
+  assert.throws(() => new Harness({ image, cpu: 'z80' }), /no CPU model 'z80'/)
+})
+
 test('IN keeps the bits of EAX above its width; nobody at a port reads ones', async () => {
   const movEax = [0xb8, 0x00, 0x43, 0x00, 0x00] // EAX = 4300
   const ahToAl = [0x88, 0xe0]

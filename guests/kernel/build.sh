@@ -6,6 +6,7 @@
 #				loops across a page boundary (link.ld)
 #	build.sh 32		guest32.elf: the workloads only, as 32-bit code
 #	build.sh check32	guest32-check.elf: checks of protected mode
+#	build.sh check16	guest16.elf: checks of real mode
 #	build.sh native FILE	the workloads as a program for this machine
 #
 # The same gcc and binutils give the same bytes: nothing in an image depends
@@ -23,7 +24,7 @@ objects=$(mktemp -d)
 trap 'rm -rf "$objects"' EXIT
 
 shared="bench.c clock.c identity.c memory.c options.c power.c print.c serial.c units.c"
-name=guest64 shift=0 entry=entry64 emulation=elf_x86_64 machine="-march=x86-64 -mno-red-zone" sse2=-msse2
+name=guest64 optimize=-O2 script=link.ld shift=0 entry=entry64 emulation=elf_x86_64 machine="-march=x86-64 -mno-red-zone" sse2=-msse2
 sources=$(echo *.S *.c checks/*.c) workloads=$(echo workloads/*.c)
 case $variant in
 64) ;;
@@ -34,19 +35,24 @@ shift) name=guest64-shifted shift=1 ;;
 	machine="-m32 -march=i686 -Wno-format" sse2="-msse2 -mfpmath=sse"
 	sources="i386/boot.S i386/main.c i386/division.c $shared" ;;
 check32)
-	name=guest32-check entry=entry32 emulation=elf_i386 workloads=
+	name=guest32-check entry=entry32 emulation=elf_i386 workloads= script=check.ld optimize=-Os
 	machine="-m32 -march=i686 -Wno-format"
 	sources="$(echo protected/*.S protected/*.c) i386/division.c checking.c identity.c memory.c options.c power.c print.c probe.c
+		serial.c units.c" ;;
+check16)
+	name=guest16 entry=entry32 emulation=elf_i386 workloads= script=check.ld optimize=-Os
+	machine="-m16 -march=i686 -Wno-format"
+	sources="$(echo real/*.c) real/entry.S i386/division.c checking.c identity.c memory.c options.c power.c print.c probe.c
 		serial.c units.c" ;;
 native)
 	machine="$machine -DHOST_CODE"
 	sources="host/native.c bench.c identity.c memory.c options.c print.c units.c" ;;
 *)
-	echo "build.sh: $variant: 64, shift, 32, check32 or native" >&2
+	echo "build.sh: $variant: 64, shift, 32, check32, check16 or native" >&2
 	exit 1 ;;
 esac
 
-flags="-std=gnu11 -O2 -Wall -Wextra -Wno-missing-field-initializers -Werror -ffreestanding $machine
+flags="-std=gnu11 $optimize -Wall -Wextra -Wno-missing-field-initializers -Werror -ffreestanding $machine
 	-fno-pic -fno-pie -fno-stack-protector -fcf-protection=none -fno-asynchronous-unwind-tables
 	-fno-strict-aliasing -fno-toplevel-reorder -fno-reorder-functions -fno-ident
 	-fno-tree-loop-distribute-patterns -fno-delete-null-pointer-checks"
@@ -66,7 +72,7 @@ compile() {	# source, object, more flags
 for source in $sources; do
 	object=$(basename "${source%.*}")
 	case $source in
-	checks/* | protected/*) object=check-$object ;;
+	checks/* | protected/* | real/*.c) object=check-$object ;;
 	esac
 	compile "$source" "$object" $general
 done
@@ -91,9 +97,16 @@ if [ "$variant" = native ]; then
 	exit
 fi
 
+# The real-mode kernel is a flat image inside of its loader's stub.
+if [ "$variant" = check16 ]; then
+	${LD:-ld} -m $emulation -T real/real.ld --build-id=none --no-warn-rwx-segments --oformat binary -o "$objects/real.bin" "$objects"/*.o
+	rm "$objects"/*.o
+	compile real/boot.S boot -m32 -Wa,-I"$objects"
+fi
+
 images=../images
 mkdir -p "$images"
-${LD:-ld} -m $emulation -T link.ld --entry=$entry --defsym=SHIFT=$shift --build-id=none -z max-page-size=4096 \
+${LD:-ld} -m $emulation -T $script --entry=$entry --defsym=SHIFT=$shift --build-id=none -z max-page-size=4096 \
 	-z noexecstack --no-warn-rwx-segments -s -o "$objects/$name.elf" "$objects"/*.o
 mv "$objects/$name.elf" "$images/$name.elf"
 chmod 644 "$images/$name.elf"

@@ -52,6 +52,18 @@ void idt_load(unsigned gates)
 	asm volatile("lidt %0" :: "m"(idtr));
 }
 
+uint16_t slot(unsigned n, uint64_t descriptor)
+{
+	gdt[SLOT(n) / 8] = descriptor;
+	return SLOT(n);
+}
+
+void idt_set(unsigned vector, uint64_t low, uint64_t high)
+{
+	const uint64_t halves[2] = { low, high };
+	memcpy(&idt[vector], halves, sizeof halves);
+}
+
 static void gdt_init(void)
 {
 	uint64_t base = (uint64_t)&tss, limit = sizeof tss - 1;

@@ -19,6 +19,10 @@ struct __attribute__((packed)) tss {
 
 extern struct tss tss;
 
+/* Puts a descriptor, or half of one, into slot n of the GDT; gives its selector. */
+uint16_t slot(unsigned n, uint64_t descriptor);
+/* A gate of the IDT, half by half. */
+void idt_set(unsigned vector, uint64_t low, uint64_t high);
 /* GDT, TSS and IDT; IST 1 serves double faults, IST 2 whom a check gives it to. */
 void descriptors_init(void);
 /* Stack tops that the TSS names. */

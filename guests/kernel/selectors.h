@@ -16,7 +16,9 @@
 #define ABSENT_DATA 0x48	/* P=0, for #NP and #SS */
 #define ABSENT_CODE 0x50
 #define KERNEL_GATE 0x58	/* 64-bit call gate, DPL 3 */
-#define GDT_BYTES 0x68	/* the gate takes two entries */
+#define SLOT(n) (0x68 + 8 * (n))	/* descriptors that a check makes; the gate takes two entries */
+#define SLOTS 6
+#define GDT_BYTES SLOT(SLOTS)
 
 #define USER_EXIT_VECTOR 0x80	/* INT gate with DPL 3: how ring 3 code ends */
 #define ABSENT_VECTOR 0x81	/* gate with P=0 */

@@ -3,6 +3,7 @@
  * modules that work on it. Everything that a guest instruction does happens in WebAssembly; this class enters it, decodes
  * instructions when asked (exit EXIT_DECODE never leaves run()), and gives the owner registers, memory and exits.
  */
+import { FEATURES, type Feature } from './decoder/features.ts'
 import { MAX_PATH, MAX_TRACE } from './interpreter/record.ts'
 import { TraceDecoder } from './interpreter/trace.ts'
 import * as L from './layout.ts'
@@ -21,6 +22,10 @@ export interface MemoryRange {
 export interface CpuOptions {
   /** Ascending, not overlapping, 1 to 16 of them. */
   readonly ranges: readonly MemoryRange[]
+  /** Instructions of other features are #UD. Default: all features, as far as they are implemented. */
+  readonly features?: Iterable<Feature>
+  /** A page-directory-pointer entry may map 1 GB. Default true. */
+  readonly gigabytePages?: boolean
   /** CR4 bits that a guest may set; writing another one is #GP. */
   readonly cr4Allowed?: bigint
   /** EFER bits that a guest may set. */
@@ -50,6 +55,8 @@ export class Cpu {
   readonly bytes: Uint8Array
   /** The functions of the runtime module. */
   readonly runtime: Runtime
+  /** Those that instructions depend on. */
+  protected readonly features: readonly Feature[]
   readonly #view: DataView
   readonly #u32: Uint32Array
   readonly #run: () => number
@@ -76,6 +83,9 @@ export class Cpu {
     this.writeU64(L.XCR0_ALLOWED, options.xcr0Allowed ?? 1n)
     this.writeU32(L.PHYSICAL_BITS, options.physicalBits ?? 40)
     this.writeU32(L.LONG_SYSENTER, options.longModeSysenter ? 1 : 0)
+    this.writeU32(L.GIGABYTE_PAGES, (options.gigabytePages ?? true) ? 1 : 0)
+    this.features = [...(options.features ?? FEATURES)]
+    this.writeU32(L.COMPACTED_STATE, this.features.includes('xsavec') ? 1 : 0)
     const runtime = new WebAssembly.Instance(runtimeModule(), { env: { memory: this.memory } })
     this.runtime = runtime.exports as unknown as Runtime
     const regions = new WebAssembly.Table({ element: 'anyfunc', initial: L.MAX_REGIONS })
@@ -85,8 +95,9 @@ export class Cpu {
     })
     this.#run = interpreter.exports.run as () => number
     this.runtime.initialize()
-    this.#decoder = new TraceDecoder(this.bytes, this.runtime)
-    this.#translator = options.translator?.({ memory: this.memory, bytes: this.bytes, runtime: this.runtime, regions })
+    this.#decoder = new TraceDecoder(this.bytes, this.runtime, this.features)
+    const { memory, bytes, features } = this
+    this.#translator = options.translator?.({ memory, bytes, features, runtime: this.runtime, regions })
   }
 
   /**

@@ -157,6 +157,10 @@ export const PHYSICAL_BITS = 0x490
 export const XCR0_ALLOWED = 0x498
 // Not zero: SYSENTER and SYSEXIT work in long mode, as on Intel processors.
 export const LONG_SYSENTER = 0x494
+// Not zero: a page-directory-pointer entry may map 1 GB.
+export const GIGABYTE_PAGES = 0x47c
+// Not zero: XRSTOR takes the compacted format.
+export const COMPACTED_STATE = 0x4a4
 
 // Guest-physical memory ranges: count, then { gpa u64, size u64, host u32, pad } of 24 bytes.
 export const RANGE_COUNT = 0x4a0

@@ -4,11 +4,10 @@
  * guest can notice is different: looking at an instruction sets no accessed bit and fills no TLB entry.
  */
 import { Cpu, type CpuOptions } from './cpu.ts'
-import { Decoder } from './decoder/decoder.ts'
 import { disassemble } from './decoder/disassemble.ts'
 import { DecodeStatus, Instruction } from './decoder/instruction.ts'
+import { Decoders } from './decoders.ts'
 import * as L from './layout.ts'
-import { codeSizeOf } from './mode.ts'
 
 export interface RegisterChange {
   readonly name: string
@@ -38,13 +37,14 @@ const NOT_MAPPED = 0xffffffffffffffffn
 
 export class TracingCpu extends Cpu {
   readonly #registers: RegisterWatch
-  readonly #decoders: (Decoder | undefined)[] = []
+  readonly #decoders: Decoders
   readonly #instruction = new Instruction()
   #observer: InstructionObserver | undefined
 
   constructor(options: CpuOptions, observer: InstructionObserver) {
     super(options)
     this.#observer = observer
+    this.#decoders = new Decoders(this.features)
     this.#registers = new RegisterWatch(this)
   }
 
@@ -87,7 +87,7 @@ export class TracingCpu extends Cpu {
     const mode = this.readU32(L.MODE)
     const linear = mode === L.MODE_64 ? rip : BigInt.asUintN(32, this.readU64(L.CS + L.SEG_BASE) + rip)
     const bytes = this.#fetch(linear)
-    const decoder = (this.#decoders[mode] ??= new Decoder(codeSizeOf(mode)))
+    const decoder = this.#decoders.of(mode)
     const instruction = this.#instruction
     const status = decoder.decode(bytes, 0, bytes.length, instruction)
     const read = bytes.subarray(0, Math.max(1, instruction.length))

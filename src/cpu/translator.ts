@@ -1,10 +1,13 @@
 /** What the processor and a translator know of each other. */
+import type { Feature } from './decoder/features.ts'
 import type { Runtime } from './modules.ts'
 
 /** What a translator works on. */
 export interface TranslatorHost {
   readonly memory: WebAssembly.Memory
   readonly bytes: Uint8Array
+  /** What the guest's processor has: code is to be decoded with these. */
+  readonly features: readonly Feature[]
   readonly runtime: Runtime
   /** Functions of regions; the index goes into the header of the region's head. */
   readonly regions: WebAssembly.Table

@@ -5,7 +5,8 @@
 import { Command } from 'commander'
 import type { Engine } from '../node/engines.ts'
 import { packageVersion } from '../node/files.ts'
-import { VMM_MAX_NAME_LEN } from '../vmm/index.ts'
+import { cpuModel, DEFAULT_CPU, VMM_MAX_NAME_LEN, VmmError } from '../vmm/index.ts'
+import { formatCpuJson, formatCpuText } from './cpu-list.ts'
 import { CLOCKS, ENGINES, explained, oneOf } from './device.ts'
 import { VmctlError } from './error.ts'
 import { EXIT_STATUS_HELP } from './exit-status.ts'
@@ -34,6 +35,7 @@ interface StartFlags {
   readonly r?: string
   readonly initrd?: string
   readonly append: string
+  readonly cpu: string
   readonly engine?: string
   readonly clock: string
   readonly trace?: string
@@ -72,8 +74,17 @@ export async function runCommand(args: readonly string[]): Promise<number> {
   }
   // The file of --profile is optional, and must not be taken for the name of the VM.
   const words = args.map((word) => (word === '--profile' ? '--profile=' : word))
+  if (asksForCpus(words)) {
+    process.stdout.write(words.includes('--json') ? formatCpuJson() : formatCpuText())
+    return 0
+  }
   await program.parseAsync(words, { from: 'user' })
   return status
+}
+
+/** `--cpu help`, whatever else is missing. */
+function asksForCpus(words: readonly string[]): boolean {
+  return words[0] === 'start' && (words.includes('--cpu=help') || words[words.indexOf('--cpu') + 1] === 'help')
 }
 
 /** The full names of commands, for abbreviations. */
@@ -101,6 +112,7 @@ function describeStart(command: Command): Command {
     .option('-r <iso>', 'CD image (to come)')
     .option('--initrd <path>', 'initial RAM disk (to come)')
     .option('--append <words>', "the kernel's command line", '')
+    .option('--cpu <model>', "CPU model, like x86-64-v2,+aes,-popcnt; 'help' lists models and features", DEFAULT_CPU)
     .option('--engine <engine>', `${explained(ENGINES)}; default both`)
     .option('--clock <clock>', explained(CLOCKS), 'host')
     .option('--trace <kinds>', `what to trace, separated by commas: ${explained(TRACE_KINDS)}`)
@@ -136,6 +148,7 @@ function startOptions(name: string, flags: StartFlags): StartOptions {
     engine: engineOf(flags, trace),
     clock: oneOf(CLOCKS, '--clock', flags.clock),
     memory: memorySize(flags.m),
+    cpu: checkCpu(flags.cpu),
     kernel: flags.b,
     commandLine: flags.append,
     trace,
@@ -181,6 +194,15 @@ function memorySize(text: string): number {
   const { bytes, megabytes, rounded } = parseMemorySize(text)
   if (rounded) process.stderr.write(`vmctl: start: size rounded to ${megabytes} megabytes\n`)
   return bytes
+}
+
+function checkCpu(text: string): string {
+  try {
+    return cpuModel(text).name
+  } catch (error) {
+    if (error instanceof VmmError) throw new VmctlError(`--cpu ${text}: ${error.message}`)
+    throw error
+  }
 }
 
 function checkName(name: string): void {

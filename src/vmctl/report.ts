@@ -11,6 +11,8 @@ export interface Run {
   readonly clock: string
   /** Bytes. */
   readonly memory: number
+  /** CPU model. */
+  readonly cpu: string
   readonly outcome: Outcome
   readonly seconds: number
   readonly statistics: Statistics
@@ -51,7 +53,7 @@ function inWords(name: string): string {
 
 /** One object on one line. */
 export function formatJson(run: Run): string {
-  const { name, kernel, format, engine, clock, memory, outcome, seconds, statistics, profile } = run
+  const { name, kernel, format, engine, clock, memory, cpu, outcome, seconds, statistics, profile } = run
   const { instructions, translator, ...counters } = statistics
   const object = {
     name,
@@ -60,6 +62,7 @@ export function formatJson(run: Run): string {
     engine,
     clock,
     memory,
+    cpu,
     ...outcome,
     seconds: rounded(seconds, 6),
     instructions: Number(instructions),

@@ -15,6 +15,8 @@ export interface StartOptions extends DeviceOptions, WatchOptions {
   readonly name: string
   /** Bytes. */
   readonly memory: number
+  /** CPU model. */
+  readonly cpu: string
   /** Path; the built-in guest when absent. */
   readonly kernel: string | undefined
   readonly commandLine: string
@@ -39,11 +41,11 @@ export async function start(options: StartOptions): Promise<number> {
   if (onTerminal) process.stderr.write(pc.dim(`Connected to console of ${options.name} (type ~. to leave)\n`))
   try {
     const { outcome, seconds, signal } = await runOn(terminal, machine).finally(() => watch.close())
-    const { name, engine, clock, memory, kernel = BUILTIN_GUEST } = options
+    const { name, engine, clock, memory, cpu, kernel = BUILTIN_GUEST } = options
     const { format } = machine
     const { profile } = watch
     const statistics = machine.statistics()
-    const run = { name, engine, clock, memory, kernel, format, outcome, seconds, statistics }
+    const run = { name, engine, clock, memory, cpu, kernel, format, outcome, seconds, statistics }
     report({ ...run, ...(profile && { profile }) }, options, onTerminal)
     await watch.reportProfile(options.statistics === 'json')
     // On its way out Node resets the terminal, and aborts when there is none any more. Nobody handles the signal now.
@@ -57,13 +59,14 @@ export async function start(options: StartOptions): Promise<number> {
 type MachineParts = Pick<MachineConfig, 'image' | 'output' | 'onExit'> & { vmm: Vmm; onTerminal: boolean }
 
 function createMachine(options: StartOptions, { onTerminal, ...parts }: MachineParts): Machine {
-  const { name, memory, kernel, commandLine, clock } = options
+  const { name, memory, cpu, kernel, commandLine, clock } = options
   const words = kernel === undefined && onTerminal ? builtinGuestWords() : []
   try {
     return new Machine({
       ...parts,
       name,
       memory,
+      cpu,
       host: nodeHost,
       ...(clock === 'instructions' && { random: reproducibleRandom() }),
       commandLine: [...words, commandLine].filter((word) => word !== '').join(' '),

@@ -10,6 +10,7 @@ import {
   openVmm,
   type ProcessorStatistics,
   type RandomSource,
+  VCPU_REGS_EFER,
   VM_EXIT_NONE,
   VMX_EXIT,
   type VmExitBuffer,
@@ -19,7 +20,8 @@ import { Bus } from './bus.ts'
 import { ExitPort } from './devices/exit-port.ts'
 import { Ns8250 } from './devices/ns8250.ts'
 import type { Host } from './host.ts'
-import { type LoadedImage, loadImage } from './loader/index.ts'
+import { type LoadedImage, LoaderError, loadImage } from './loader/index.ts'
+import { EFER_LMA } from './loader/state.ts'
 import { type MemRange, memoryMap, vcpMemranges } from './memory-map.ts'
 import { type Outcome, VcpuLoop } from './vcpu.ts'
 
@@ -35,6 +37,8 @@ export interface MachineConfig {
   readonly output: (byte: number) => void
   /** A guest that triple-faults ends the run either way; 'reset' tells the caller to start it again. Default 'stop'. */
   readonly onTripleFault?: 'stop' | 'reset'
+  /** CPU model, like 'x86-64-v2,+aes'; see vmm/models.ts. Default: the vmm's. */
+  readonly cpu?: string | undefined
   /** Default: one of the machine's own. */
   readonly vmm?: Vmm
   /** Hears of every return of VMM_IOC_RUN, when it has been dealt with. */
@@ -75,12 +79,13 @@ export class Machine {
     this.config = config
     this.vmm = config.vmm ?? openVmm()
     const map = memoryMap(config.memory)
-    this.vmId = this.vmm.create({
+    const params = {
       vcp_name: config.name,
       vcp_ncpus: 1,
       vcp_nmemranges: map.length,
       vcp_memranges: vcpMemranges(map),
-    })
+    }
+    this.vmId = this.vmm.create(params, { cpu: config.cpu })
     try {
       this.format = this.#boot(map)
     } catch (error) {
@@ -144,6 +149,10 @@ export class Machine {
     const { image, commandLine = '', random = hostRandom } = this.config
     const memory = this.vmm.memory(this.vmId)
     const { format, state }: LoadedImage = loadImage(image, { memory, map, commandLine, random })
+    const { name, features } = this.vmm.cpu(this.vmId)
+    if (((state.vrs_msrs[VCPU_REGS_EFER] ?? 0n) & EFER_LMA) !== 0n && !features.has('lm')) {
+      throw new LoaderError(`the kernel is entered in long mode, which CPU model ${name} lacks`)
+    }
     this.vmm.resetcpu({ vrp_vm_id: this.vmId, vrp_vcpu_id: 0, vrp_init_state: state })
     return format
   }

@@ -1,110 +1,16 @@
 /**
- * CPUID. `host` is the table of the software processor; what a guest sees of it goes through the masks of vmm(4), which
- * hide the local APIC, MTRRs, machine checks and other things that vmm(4) does not provide.
+ * CPUID: what the CPU model has, through the masks of vmm(4), which hide the local APIC, MTRRs, machine checks and other
+ * things that vmm(4) does not provide.
  *
  * The vendor is AuthenticAMD: with GenuineIntel and no ARCH_CAPABILITIES kernels assume Meltdown and split their page
- * tables, which costs time and protects nothing here. Family 12h is one that no kernel has expensive workarounds for.
+ * tables, which costs time and protects nothing here.
  */
 import * as L from '../cpu/layout.ts'
+import { type Features, featureBits, xcr0Allowed } from './features.ts'
+import type { CpuModel } from './models.ts'
 import type { Vcpu } from './vcpu.ts'
 
-type Output = 'eax' | 'ebx' | 'ecx' | 'edx'
-
-/** Where each feature is reported: leaf, register, bit. */
-const FEATURE_BITS = {
-  x87: [1, 'edx', 0],
-  pse: [1, 'edx', 3],
-  tsc: [1, 'edx', 4],
-  msr: [1, 'edx', 5],
-  pae: [1, 'edx', 6],
-  cx8: [1, 'edx', 8],
-  sep: [1, 'edx', 11],
-  pge: [1, 'edx', 13],
-  cmov: [1, 'edx', 15],
-  pat: [1, 'edx', 16],
-  pse36: [1, 'edx', 17],
-  clflush: [1, 'edx', 19],
-  mmx: [1, 'edx', 23],
-  fxsr: [1, 'edx', 24],
-  sse: [1, 'edx', 25],
-  sse2: [1, 'edx', 26],
-  sse3: [1, 'ecx', 0],
-  pclmulqdq: [1, 'ecx', 1],
-  ssse3: [1, 'ecx', 9],
-  fma: [1, 'ecx', 12],
-  cx16: [1, 'ecx', 13],
-  sse41: [1, 'ecx', 19],
-  sse42: [1, 'ecx', 20],
-  movbe: [1, 'ecx', 22],
-  popcnt: [1, 'ecx', 23],
-  aes: [1, 'ecx', 25],
-  xsave: [1, 'ecx', 26],
-  avx: [1, 'ecx', 28],
-  f16c: [1, 'ecx', 29],
-  rdrand: [1, 'ecx', 30],
-  fsgsbase: [7, 'ebx', 0],
-  bmi1: [7, 'ebx', 3],
-  avx2: [7, 'ebx', 5],
-  smep: [7, 'ebx', 7],
-  bmi2: [7, 'ebx', 8],
-  erms: [7, 'ebx', 9],
-  rdseed: [7, 'ebx', 18],
-  adx: [7, 'ebx', 19],
-  smap: [7, 'ebx', 20],
-  clflushopt: [7, 'ebx', 23],
-  clwb: [7, 'ebx', 24],
-  umip: [7, 'ecx', 2],
-  lahf: [0x80000001, 'ecx', 0],
-  lzcnt: [0x80000001, 'ecx', 5],
-  sse4a: [0x80000001, 'ecx', 6],
-  prefetchw: [0x80000001, 'ecx', 8],
-  syscall: [0x80000001, 'edx', 11],
-  nx: [0x80000001, 'edx', 20],
-  page1gb: [0x80000001, 'edx', 26],
-  rdtscp: [0x80000001, 'edx', 27],
-  longMode: [0x80000001, 'edx', 29],
-} as const satisfies Record<string, readonly [number, Output, number]>
-
-export type Feature = keyof typeof FEATURE_BITS
-export type Features = ReadonlySet<Feature>
-
-/**
- * What the processor has now: the general-purpose instructions. (CRC32 works, but its bit is that of SSE4.2.) RDTSCP is
- * absent because vmm(4) masks it and never enables it in the guest.
- */
-export const PROCESSOR_FEATURES: Features = new Set<Feature>([
-  ...(['pse', 'tsc', 'msr', 'pae', 'cx8', 'sep', 'pge', 'cmov', 'pat', 'pse36', 'clflush'] as const),
-  ...(['cx16', 'movbe', 'popcnt', 'rdrand'] as const),
-  ...(['fsgsbase', 'bmi1', 'smep', 'bmi2', 'erms', 'rdseed', 'adx', 'smap', 'clflushopt', 'clwb'] as const),
-  ...(['lahf', 'lzcnt', 'prefetchw', 'syscall', 'nx', 'page1gb', 'longMode'] as const),
-])
-
-/** CR4 bits that come with a feature; the others always exist: VME PVI TSD DE PSE PAE MCE PGE PCE OSFXSR OSXMMEXCPT. */
-const CR4_ALWAYS = 0x7ffn
-const CR4_FEATURES = [
-  ['umip', 11n],
-  ['fsgsbase', 16n],
-  ['xsave', 18n],
-  ['smep', 20n],
-  ['smap', 21n],
-] as const
-
-export function cr4Allowed(features: Features): bigint {
-  return CR4_FEATURES.reduce((bits, [name, bit]) => (features.has(name) ? bits | (1n << bit) : bits), CR4_ALWAYS)
-}
-
-/** XCR0 bits: x87, SSE, AVX. */
-export function xcr0Allowed(features: Features): bigint {
-  if (!features.has('xsave')) return 1n
-  return features.has('avx') ? 7n : 3n
-}
-
-export const PHYSICAL_BITS = 40
-const LINEAR_BITS = 48
-/** Family 12h (0Fh + 3), model 1, stepping 0. */
-const SIGNATURE = 0x00300f10
 const VENDOR = 'AuthenticAMD'
-const BRAND = 'vmmjit x86-64 processor'
 /** CLFLUSH line size in units of 8 bytes, bits 15:8 of leaf 1 EBX. */
 const CLFLUSH_LINE = 8 << 8
 
@@ -122,8 +28,15 @@ const LEAF7_EBX_MASK = 0x219ca3e9
 const LEAF7_ECX_MASK = 0xfffffffd
 const EXTENDED_ECX_MASK = 0xdffffffb
 const EXTENDED_EDX_MASK = 0xf7ffffff
+const SIZES_EBX_MASK = 0xf8f82fff
+/** AMD's processors repeat these bits of leaf 1 EDX in leaf 0x80000001. */
+const REPEATED = 0x0183f3ff
 const OSXSAVE = 1 << 27
 const CR4_OSXSAVE = 1 << 18
+const XCR0_AVX = 4n
+/** Behind the legacy area and the header. */
+const AVX_STATE_OFFSET = 576
+const AVX_STATE_SIZE = 256
 const INVARIANT_TSC = 1 << 8
 /** MISC_ENABLE bit 22: leaves above 2 answer zeros. */
 const LIMIT_CPUID = 1 << 22
@@ -157,28 +70,25 @@ function clamp(leaf: number): number {
   return leaf > MAX_EXTENDED ? MAX_BASIC : leaf
 }
 
-function basicLeaf({ cpu, vc_id, platform }: Vcpu, leaf: number, subleaf: number): Result {
-  const { features, tscHz } = platform
+function basicLeaf(vcpu: Vcpu, leaf: number, subleaf: number): Result {
+  const { features } = vcpu.model
   switch (leaf) {
     case 0: {
       const [ebx, edx, ecx] = text(VENDOR, 3)
       return [MAX_BASIC, ebx as number, ecx as number, edx as number]
     }
-    case 1: {
-      const osxsave = (cpu.readU32(L.CR4) & CR4_OSXSAVE) !== 0 ? OSXSAVE : 0
-      const ecx = ((featureBits(features, 1, 'ecx') | HYPERVISOR_PRESENT) & LEAF1_ECX_MASK & ~OSXSAVE) | osxsave
-      return [SIGNATURE, CLFLUSH_LINE | (vc_id << 24), ecx, featureBits(features, 1, 'edx') & LEAF1_EDX_MASK]
-    }
+    case 1:
+      return versionLeaf(vcpu)
     case 7:
       if (subleaf !== 0) return NOTHING
       return [0, featureBits(features, 7, 'ebx') & LEAF7_EBX_MASK, featureBits(features, 7, 'ecx') & LEAF7_ECX_MASK, 0]
     case 0xd:
-      return subleaf === 1 ? NOTHING : extendedState(features, subleaf)
+      return extendedState(vcpu, subleaf)
     case 0x15:
       // A crystal of a hundredth of the TSC's rate, times 100.
-      return [1, 100, Math.floor(tscHz / 100), 0]
+      return features.has('tsc') ? [1, 100, Math.floor(vcpu.platform.tscHz / 100), 0] : NOTHING
     case 0x16: {
-      const mhz = Math.min(Math.floor(tscHz / 1_000_000), 0xffff)
+      const mhz = Math.min(Math.floor(vcpu.platform.tscHz / 1_000_000), 0xffff)
       return [mhz, mhz, 100, 0]
     }
     default:
@@ -186,13 +96,27 @@ function basicLeaf({ cpu, vc_id, platform }: Vcpu, leaf: number, subleaf: number
   }
 }
 
-/** Sizes and offsets of the XSAVE area. */
-function extendedState(features: Features, subleaf: number): Result {
+function versionLeaf({ cpu, vc_id, model: { features, signature } }: Vcpu): Result {
+  const clflush = features.has('clflush') ? CLFLUSH_LINE : 0
+  const osxsave = (cpu.readU32(L.CR4) & CR4_OSXSAVE) !== 0 ? OSXSAVE : 0
+  const ecx = ((featureBits(features, 1, 'ecx') | HYPERVISOR_PRESENT) & LEAF1_ECX_MASK & ~OSXSAVE) | osxsave
+  return [signature, clflush | (vc_id << 24), ecx, visibleLeaf1Edx(features)]
+}
+
+function visibleLeaf1Edx(features: Features): number {
+  return featureBits(features, 1, 'edx') & LEAF1_EDX_MASK
+}
+
+/** Sizes and offsets in the XSAVE area. vmm(4) hides what subleaf 1 would tell of. */
+function extendedState({ cpu, model: { features } }: Vcpu, subleaf: number): Result {
   if (!features.has('xsave')) return NOTHING
-  const avx = features.has('avx')
-  const size = avx ? 832 : 576
-  if (subleaf === 0) return [Number(xcr0Allowed(features)), size, size, 0]
-  return subleaf === 2 && avx ? [256, 576, 0, 0] : NOTHING
+  const all = xcr0Allowed(features)
+  if (subleaf === 0) return [Number(all), xsaveSize(cpu.readU64(L.XCR0)), xsaveSize(all), 0]
+  return subleaf === 2 && (all & XCR0_AVX) !== 0n ? [AVX_STATE_SIZE, AVX_STATE_OFFSET, 0, 0] : NOTHING
+}
+
+function xsaveSize(xcr0: bigint): number {
+  return AVX_STATE_OFFSET + ((xcr0 & XCR0_AVX) !== 0n ? AVX_STATE_SIZE : 0)
 }
 
 function hypervisorLeaf(leaf: number): Result {
@@ -203,19 +127,20 @@ function hypervisorLeaf(leaf: number): Result {
   return leaf === HYPERVISOR + 1 ? [HYPERVISOR_FEATURES, 0, 0, 0] : NOTHING
 }
 
-function extendedLeaf({ platform }: Vcpu, leaf: number): Result {
-  const { features } = platform
+function extendedLeaf({ model }: Vcpu, leaf: number): Result {
+  const { features, signature, brand } = model
   switch (leaf) {
     case 0x80000000:
       return [MAX_EXTENDED, 0, 0, 0]
     case 0x80000001: {
       const ecx = featureBits(features, leaf, 'ecx') & EXTENDED_ECX_MASK
-      return [SIGNATURE, 0, ecx, featureBits(features, leaf, 'edx') & EXTENDED_EDX_MASK]
+      const edx = featureBits(features, leaf, 'edx') | (visibleLeaf1Edx(features) & REPEATED)
+      return [signature, 0, ecx, edx & EXTENDED_EDX_MASK]
     }
     case 0x80000002:
     case 0x80000003:
     case 0x80000004:
-      return text(BRAND, 12).slice((leaf - 0x80000002) * 4, (leaf - 0x80000001) * 4) as unknown as Result
+      return text(brand, 12).slice((leaf - 0x80000002) * 4, (leaf - 0x80000001) * 4) as unknown as Result
     case 0x80000005:
       // 64 KB of data and of code, 2 ways, 64-byte lines; the TLBs are the soft one: 1024 entries do not fit, say 255.
       return [0xff01ff01, 0xff01ff01, 0x40020140, 0x40020140]
@@ -223,21 +148,17 @@ function extendedLeaf({ platform }: Vcpu, leaf: number): Result {
       // 1 MB of second-level cache, 16 ways.
       return [0, 0, 0x04008140, 0]
     case 0x80000007:
-      return [0, 0, 0, INVARIANT_TSC]
+      return features.has('tsc') ? [0, 0, 0, INVARIANT_TSC] : NOTHING
     case 0x80000008:
-      return [PHYSICAL_BITS | (LINEAR_BITS << 8), 0, 0, 0]
+      return sizesLeaf(model)
     default:
       return NOTHING
   }
 }
 
-function featureBits(features: Features, leaf: number, output: Output): number {
-  let bits = 0
-  for (const name of features) {
-    const [featureLeaf, featureOutput, bit] = FEATURE_BITS[name]
-    if (featureLeaf === leaf && featureOutput === output) bits |= 1 << bit
-  }
-  return bits
+function sizesLeaf({ features, physicalBits }: CpuModel): Result {
+  const linearBits = features.has('lm') ? 48 : 32
+  return [physicalBits | (linearBits << 8), featureBits(features, 0x80000008, 'ebx') & SIZES_EBX_MASK, 0, 0]
 }
 
 /** A string as 32-bit words, four characters each. */

@@ -5,12 +5,12 @@ import type { ProcessorStatistics } from '../cpu/statistics.ts'
 import type { InstructionObserver } from '../cpu/tracing.ts'
 import { type Clock, hostClock, hostRandom, instructionClock, type RandomSource, reproducibleRandom } from './clock.ts'
 import type { Request } from './codec.ts'
-import { cr4Allowed, type Features, PHYSICAL_BITS, PROCESSOR_FEATURES, xcr0Allowed } from './cpuid.ts'
 import { checkCreate } from './create.ts'
 import { VmmError } from './errno.ts'
 import { completeIn } from './io.ts'
 import { type Caller, ioctlBytes, ioctlTyped } from './ioctl.ts'
 import type { GuestMemory } from './memory.ts'
+import { type CpuModel, cpuModel, DEFAULT_CPU, processorOptions } from './models.ts'
 import { mprotectEpt } from './mprotect.ts'
 import type { Platform, Processor } from './platform.ts'
 import { writeSystemTime } from './pvclock.ts'
@@ -57,8 +57,8 @@ export interface VmmOptions {
   readonly pid?: number
   /** 'listed' (default): userland sees the ports that OpenBSD 6.9 forwards. 'all': every port, as in 7.2. */
   readonly ports?: 'listed' | 'all'
-  /** CPUID features of the processor. Default what it has. */
-  readonly features?: Features
+  /** CPU model of VMs that are created without one of their own, see models.ts. Default 'max', everything there is. */
+  readonly cpu?: string
   /** Translates hot guest code; without one everything is interpreted. vmmjit/node has one that uses a worker. */
   readonly translator?: TranslatorFactory | undefined
   /**
@@ -70,6 +70,12 @@ export interface VmmOptions {
   readonly onSample?: SampleObserver | undefined
   /** Makes the processor of a VM. */
   readonly createCpu?: (options: CpuOptions) => Processor
+}
+
+/** What VMM_IOC_CREATE does not tell. */
+export interface CreateOptions {
+  /** CPU model, like 'x86-64-v2,+aes'. Default: the device's. */
+  readonly cpu?: string | undefined
 }
 
 /** How RUN reaches the vm_exit that vrp_exit points to. Both may throw VmmError EFAULT. */
@@ -92,8 +98,9 @@ export class Vmm {
   readonly #pid: number
   readonly #createCpu: (options: CpuOptions) => Processor
   readonly #translator: TranslatorFactory | undefined
+  readonly #model: CpuModel
 
-  /** Use openVmm, which supplies the processor. */
+  /** Use openVmm, which supplies the processor. @throws VmmError EINVAL when there is no such CPU model */
   constructor(options: VmmOptions & { createCpu: (options: CpuOptions) => Processor }) {
     const tscHz = options.tscHz ?? DEFAULT_TSC_HZ
     const clock = options.clock ?? 'host'
@@ -101,11 +108,11 @@ export class Vmm {
     this.#pid = options.pid ?? 0
     this.#createCpu = options.createCpu
     this.#translator = options.translator
+    this.#model = cpuModel(options.cpu ?? DEFAULT_CPU)
     this.#platform = {
       clock: typeof clock === 'object' ? clock : virtualTime ? instructionClock(tscHz) : hostClock(tscHz),
       tscHz,
       random: options.random ?? (virtualTime ? reproducibleRandom() : hostRandom),
-      features: options.features ?? PROCESSOR_FEATURES,
       ports: options.ports ?? 'listed',
       slice: options.slice ?? DEFAULT_SLICE,
       exact: virtualTime,
@@ -129,17 +136,12 @@ export class Vmm {
   }
 
   /** VMM_IOC_CREATE. Returns vcp_id. @throws VmmError EINVAL, ENOMEM */
-  create(params: VmCreateParams): number {
+  create(params: VmCreateParams, { cpu }: CreateOptions = {}): number {
     const ranges = checkCreate(params)
-    const { features } = this.#platform
-    const cpuOptions = {
-      cr4Allowed: cr4Allowed(features),
-      xcr0Allowed: xcr0Allowed(features),
-      physicalBits: PHYSICAL_BITS,
-      ...(this.#translator && { translator: this.#translator }),
-    }
+    const model = cpu === undefined ? this.#model : cpuModel(cpu)
+    const cpuOptions = { ...processorOptions(model), ...(this.#translator && { translator: this.#translator }) }
     const name = params.vcp_name ?? ''
-    const vm = new Vm(this.#nextId, name, this.#pid, ranges, this.#platform, this.#createCpu, cpuOptions)
+    const vm = new Vm(this.#nextId, name, this.#pid, ranges, this.#platform, this.#createCpu, model, cpuOptions)
     this.#nextId++
     this.#vms.unshift(vm)
     params.vcp_id = vm.vm_id
@@ -244,6 +246,11 @@ export class Vmm {
   /** RAM of a VM, what `vmr_va` is in C. @throws VmmError ENOENT */
   memory(vmId: number): GuestMemory {
     return this.#findVm('memory', vmId).memory
+  }
+
+  /** What processor a VM has. @throws VmmError ENOENT */
+  cpu(vmId: number): CpuModel {
+    return this.#find('cpu', vmId, 0).vcpu.model
   }
 
   /** The guest's time-stamp counter now: devices that keep time should use the guest's own. @throws VmmError ENOENT */

@@ -16,6 +16,7 @@
  *   RDMSR of the TSC is #GP (EPT, 2021)                 reads the TSC
  *   AMD's MSRs INT_PEN_MSG, DE_CFG only on RVI          always (the vendor is AuthenticAMD), SYSCFG and HWCR too
  *   CPUID takes its leaf from RAX, clamps leaf 0x15     from EAX; leaf 0x15 tells the rate of the TSC
+ *   CPUID leaf 0xD counts the host's XCR0             the guest's
  *   HLT with interrupts off: EIO, VM over               returned like any HLT; the monitor sees IF = 0 in vrs
  *   prefixed IN/OUT, INS and OUTS: EINVAL or one exit   one exit an element, with its data; RSI, RDI, RCX advance;
  *     without the data                                    RUN completes an INS in memory
@@ -65,7 +66,7 @@ const HANDLERS: { readonly [reason: number]: Handler } = {
   [VMX_EXIT.RDMSR]: emulate(KERNEL, handleRdmsr),
   [VMX_EXIT.WRMSR]: emulate(KERNEL, handleWrmsr),
   [VMX_EXIT.EPT_VIOLATION]: handleEptViolation,
-  [VMX_EXIT.RDTSCP]: handleRdtscp,
+  [VMX_EXIT.RDTSCP]: emulate(NATIVE, readTscp),
   [VMX_EXIT.XSETBV]: emulate(KERNEL, handleXsetbv),
   [VMX_EXIT.RDRAND]: emulate(NATIVE, readRandom),
   [VMX_EXIT.RDSEED]: emulate(NATIVE, readRandom),
@@ -102,12 +103,6 @@ function handleEptViolation({ cpu, vc_exit, misconfiguredPages }: Vcpu): Outcome
   // vee_fault_type is the byte of vei_size.
   vc_exit.vei_size = VEE_FAULT_PROTECT
   return USERLAND
-}
-
-function handleRdtscp(vcpu: Vcpu): Outcome {
-  if (vcpu.platform.features.has('rdtscp')) return emulate(NATIVE, readTscp)(vcpu)
-  vcpu.cpu.raise(VMM_EX.UD)
-  return NATIVE
 }
 
 function handleRdmsr(vcpu: Vcpu): boolean {

@@ -5,6 +5,7 @@
  */
 import * as L from '../cpu/layout.ts'
 import { isCanonical } from './entry.ts'
+import type { Feature } from './features.ts'
 import { MSR_KVM_SYSTEM_TIME, writeSystemTime } from './pvclock.ts'
 import type { Vcpu } from './vcpu.ts'
 
@@ -35,6 +36,8 @@ export const MSR = {
 } as const
 
 interface Register {
+  /** It exists with one of these. Absent: always. */
+  readonly of?: readonly Feature[]
   /** Absent, or undefined returned: #GP. */
   read?(vcpu: Vcpu): bigint | undefined
   /** false: #GP. Absent: the value is discarded. */
@@ -52,25 +55,25 @@ const DE_CFG_LFENCE_SERIALIZE = 2n
 const refuse = (): boolean => false
 
 const REGISTERS = new Map<number, Register>([
-  [MSR.TSC, { read: (vcpu) => vcpu.tsc }],
+  [MSR.TSC, { of: ['tsc'], read: (vcpu) => vcpu.tsc }],
   [MSR.PLATFORM_ID, constant(0n)],
   [MSR.FEATURE_CONTROL, { ...constant(FEATURE_CONTROL_LOCKED), write: refuse }],
   [MSR.BIOS_SIGN, constant(0n)],
   [MSR.SMM_MONITOR_CTL, { write: refuse }],
-  [MSR.SYSENTER_CS, stored(L.SYSENTER_CS)],
-  [MSR.SYSENTER_ESP, storedAddress(L.SYSENTER_ESP)],
-  [MSR.SYSENTER_EIP, storedAddress(L.SYSENTER_EIP)],
+  [MSR.SYSENTER_CS, { of: ['sysenter'], ...stored(L.SYSENTER_CS) }],
+  [MSR.SYSENTER_ESP, { of: ['sysenter'], ...storedAddress(L.SYSENTER_ESP) }],
+  [MSR.SYSENTER_EIP, { of: ['sysenter'], ...storedAddress(L.SYSENTER_EIP) }],
   [MSR.MISC_ENABLE, { ...stored(L.MISC_ENABLE), write: writeMiscEnable }],
-  [MSR.CR_PAT, { read: (vcpu) => vcpu.vc_shadow_pat, write: writePat }],
-  [MSR.EFER, { ...stored(L.EFER), write: (vcpu, value) => vcpu.cpu.runtime.writeEfer(value) === 0 }],
-  [MSR.STAR, stored(L.STAR)],
-  [MSR.LSTAR, storedAddress(L.LSTAR)],
-  [MSR.CSTAR, storedAddress(L.CSTAR)],
-  [MSR.SFMASK, stored(L.SFMASK, 0xffffffffn)],
-  [MSR.FSBASE, storedAddress(L.FS + L.SEG_BASE)],
-  [MSR.GSBASE, storedAddress(L.GS + L.SEG_BASE)],
-  [MSR.KERNELGSBASE, storedAddress(L.KERNEL_GS_BASE)],
-  [MSR.TSC_AUX, { read: readTscAux, write: writeTscAux }],
+  [MSR.CR_PAT, { of: ['pat'], read: (vcpu) => vcpu.vc_shadow_pat, write: writePat }],
+  [MSR.EFER, { of: ['syscall', 'lm', 'nx'], ...stored(L.EFER), write: writeEfer }],
+  [MSR.STAR, { of: ['syscall'], ...stored(L.STAR) }],
+  [MSR.LSTAR, { of: ['lm'], ...storedAddress(L.LSTAR) }],
+  [MSR.CSTAR, { of: ['lm'], ...storedAddress(L.CSTAR) }],
+  [MSR.SFMASK, { of: ['lm'], ...stored(L.SFMASK, 0xffffffffn) }],
+  [MSR.FSBASE, { of: ['lm'], ...storedAddress(L.FS + L.SEG_BASE) }],
+  [MSR.GSBASE, { of: ['lm'], ...storedAddress(L.GS + L.SEG_BASE) }],
+  [MSR.KERNELGSBASE, { of: ['lm'], ...storedAddress(L.KERNEL_GS_BASE) }],
+  [MSR.TSC_AUX, { of: ['rdtscp'], ...stored(L.TSC_AUX, 0xffffffffn) }],
   [MSR.SYSCFG, constant(0n)],
   [MSR.HWCR, constant(HWCR_TSC_FREQ_SEL)],
   [MSR.INT_PEN_MSG, constant(0n)],
@@ -80,12 +83,17 @@ const REGISTERS = new Map<number, Register>([
 
 /** undefined: #GP. */
 export function readMsr(vcpu: Vcpu, number: number): bigint | undefined {
-  return REGISTERS.get(number)?.read?.(vcpu)
+  return registerOf(vcpu, number)?.read?.(vcpu)
 }
 
 /** false: #GP. */
 export function writeMsr(vcpu: Vcpu, number: number, value: bigint): boolean {
-  return REGISTERS.get(number)?.write?.(vcpu, value) ?? true
+  return registerOf(vcpu, number)?.write?.(vcpu, value) ?? true
+}
+
+function registerOf({ model: { features } }: Vcpu, number: number): Register | undefined {
+  const register = REGISTERS.get(number)
+  return register?.of?.some((feature) => features.has(feature)) === false ? undefined : register
 }
 
 function constant(value: bigint): Register {
@@ -107,6 +115,10 @@ function storedAddress(address: number): Register {
   return { ...register, write: (vcpu, value) => isCanonical(value) && register.write?.(vcpu, value) === true }
 }
 
+function writeEfer({ cpu }: Vcpu, value: bigint): boolean {
+  return cpu.runtime.writeEfer(value) === 0
+}
+
 function writeMiscEnable({ cpu }: Vcpu, value: bigint): boolean {
   cpu.writeU64(L.MISC_ENABLE, value & MISC_ENABLE_MASK)
   return true
@@ -119,15 +131,5 @@ function writePat(vcpu: Vcpu, value: bigint): boolean {
     if (type === 2n || type === 3n || type > 7n) return false
   }
   vcpu.vc_shadow_pat = value
-  return true
-}
-
-/** The register exists with RDTSCP, which vmm(4) hides. */
-function readTscAux({ cpu, platform }: Vcpu): bigint | undefined {
-  return platform.features.has('rdtscp') ? cpu.readU64(L.TSC_AUX) : undefined
-}
-
-function writeTscAux({ cpu, platform }: Vcpu, value: bigint): boolean {
-  if (platform.features.has('rdtscp')) cpu.writeU64(L.TSC_AUX, value & 0xffffffffn)
   return true
 }

@@ -1,6 +1,5 @@
 import type { Cpu } from '../cpu/cpu.ts'
 import type { Clock, RandomSource } from './clock.ts'
-import type { Features } from './cpuid.ts'
 import type { SampleObserver } from './sampler.ts'
 
 /** The processor, as far as the vmm uses it; tests put a puppet in its place. */
@@ -11,7 +10,6 @@ export interface Platform {
   readonly clock: Clock
   readonly tscHz: number
   readonly random: RandomSource
-  readonly features: Features
   /** Which ports leave the kernel. */
   readonly ports: 'listed' | 'all'
   /** Instructions after which RUN returns VM_EXIT_NONE. */

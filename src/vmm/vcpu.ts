@@ -1,4 +1,5 @@
 import type { GuestMemory } from './memory.ts'
+import type { CpuModel } from './models.ts'
 import type { Platform, Processor } from './platform.ts'
 import { Sampler } from './sampler.ts'
 import { VCPU_STATE, type VcpuState, VEI_DIR_OUT, VMX_EXIT, type VmExitInout } from './vmmvar.ts'
@@ -12,6 +13,7 @@ export class Vcpu {
   readonly cpu: Processor
   readonly memory: GuestMemory
   readonly platform: Platform
+  readonly model: CpuModel
   /** Absent when nobody wants to know. */
   readonly sampler: Sampler | undefined
 
@@ -53,10 +55,11 @@ export class Vcpu {
   /** Updates so far. */
   vc_pvclock_version = 0
 
-  constructor(cpu: Processor, memory: GuestMemory, platform: Platform) {
+  constructor(cpu: Processor, memory: GuestMemory, platform: Platform, model: CpuModel) {
     this.cpu = cpu
     this.memory = memory
     this.platform = platform
+    this.model = model
     this.sampler = platform.onSample && new Sampler(platform.onSample)
   }
 

@@ -2,6 +2,7 @@ import type { CpuOptions, MemoryRange } from '../cpu/cpu.ts'
 import * as L from '../cpu/layout.ts'
 import { VmmError } from './errno.ts'
 import { GuestMemory } from './memory.ts'
+import type { CpuModel } from './models.ts'
 import type { Platform, Processor } from './platform.ts'
 import { Vcpu } from './vcpu.ts'
 import { VCPU_STATE, VMM_MAX_NAME_LEN, VMM_MAX_VCPUS_PER_VM, type VmInfoResult } from './vmmvar.ts'
@@ -25,6 +26,7 @@ export class Vm {
     ranges: readonly MemoryRange[],
     platform: Platform,
     createCpu: (options: CpuOptions) => Processor,
+    model: CpuModel,
     cpuOptions: Omit<CpuOptions, 'ranges'>,
   ) {
     this.vm_id = id
@@ -33,7 +35,7 @@ export class Vm {
     this.vm_memory_size = ranges.reduce((sum, range) => sum + range.size, 0)
     const cpu = allocate(() => createCpu({ ...cpuOptions, ranges }))
     this.memory = new GuestMemory(cpu, ranges)
-    this.vcpus = [new Vcpu(cpu, this.memory, platform)]
+    this.vcpus = [new Vcpu(cpu, this.memory, platform, model)]
   }
 
   info(): VmInfoResult {

@@ -1,6 +1,6 @@
 /**
- * Random instructions that are valid in 64-bit mode, made from the decoder's opcode table: prefixes, opcode and ModRM as
- * a line of the table wants them, operands that tend to hit something. What the decoder does not take is made anew.
+ * Random instructions, made from the decoder's opcode table: prefixes, opcode and ModRM as a line of the table wants them,
+ * operands that tend to hit something. What the decoder does not take is made anew.
  */
 import { Decoder } from '../../src/cpu/decoder/decoder.ts'
 import { DecodeStatus, Instruction } from '../../src/cpu/decoder/instruction.ts'
@@ -15,7 +15,9 @@ const PREFIXES = [[], [0x66], [0xf3], [0xf2]]
 const BYTE_IMMEDIATES = [0, 1, 2, 7, 8, 0x10, 0x1f, 0x20, 0x3f, 0x40, 0x7f, 0x80, 0xff]
 const RM = [Addressing.gprRm, Addressing.memory, Addressing.mmxRm, Addressing.xmmRm] as readonly Addressing[]
 
-const decoder = new Decoder(64)
+const DECODERS = { 16: new Decoder(16), 32: new Decoder(32), 64: new Decoder(64) } as const
+const CODE_KINDS = { 16: 'segmented', 32: 'flat', 64: 'long' } as const
+export type CodeSize = keyof typeof DECODERS
 const decoded = new Instruction()
 
 /** A memory operand: prefixes, REX.X and REX.B, and what follows the opcode. */
@@ -27,6 +29,8 @@ export interface MemoryOperand {
 
 /** What a program wants its instructions to be like. */
 export interface Shape {
+  /** 64 unless given. */
+  readonly codeSize?: CodeSize
   /** Lines of the table to draw from. */
   readonly encodings?: readonly EncodingNotation[]
   /** A memory operand; `field` is ModRM.reg in its place. */
@@ -35,23 +39,26 @@ export interface Shape {
   accepts(instruction: Instruction): boolean
 }
 
-/** Lines of the table whose instructions the processor has, and the others. */
-const [KNOWN, UNKNOWN] = split(ENCODINGS.filter(({ flags }) => (flags & EncodingFlag.i64) === 0))
-
-function split(encodings: readonly EncodingNotation[]): [EncodingNotation[], EncodingNotation[]] {
+/** Lines of the table whose instructions the processor has in code of a size, and the others. */
+function split(size: CodeSize): [EncodingNotation[], EncodingNotation[]] {
+  const absent = size === 64 ? EncodingFlag.i64 : EncodingFlag.o64
+  const encodings = ENCODINGS.filter(({ flags }) => (flags & absent) === 0)
   const known = (encoding: EncodingNotation): boolean => {
     for (const modrm of [0x00, 0xc0]) {
       const bytes = assemble(encoding, [], 0, [modrm | reg(encoding, 0)], new Array<number>(8).fill(0))
-      if (decode(bytes) && operationOf(decoded, 'long') >= 0) return true
+      if (decode(bytes, size) && operationOf(decoded, CODE_KINDS[size]) >= 0) return true
     }
     return false
   }
   return [encodings.filter(known), encodings.filter((encoding) => !known(encoding))]
 }
 
-function decode(bytes: readonly number[]): boolean {
+const LINES = { 16: split(16), 32: split(32), 64: split(64) } as const
+const [KNOWN] = LINES[64]
+
+function decode(bytes: readonly number[], size: CodeSize): boolean {
   const padded = Uint8Array.from([...bytes, ...new Array<number>(16).fill(0)])
-  return decoder.decode(padded, 0, padded.length, decoded) === DecodeStatus.ok
+  return DECODERS[size].decode(padded, 0, padded.length, decoded) === DecodeStatus.ok
 }
 
 /** ModRM.reg (and rm, where it belongs to the opcode) that the line demands; `choice` is taken where it is free. */
@@ -105,7 +112,7 @@ function anywhere(random: Random, field: number): number[] {
 }
 
 /** Accesses anywhere, and instructions of all kinds. */
-const WILD: Shape = {
+export const WILD: Shape = {
   memory: (random, field) => ({ rex: 0, bytes: anywhere(random, field) }),
   accepts: () => true,
 }
@@ -117,7 +124,7 @@ function modrm(random: Random, encoding: EncodingNotation, shape: Shape): Memory
   if (!registerForm && (flags & EncodingFlag.anymod) === 0) return shape.memory(random, field)
   const values = [0, 1, 2, 3, 4, 5, 6, 7].filter((value) => (constraints.rm >> value) & 1)
   // REX.B only where no base register can be meant by it.
-  const rex = shape === WILD ? 0 : random.below(2)
+  const rex = shape.memory === WILD.memory ? 0 : random.below(2)
   return { rex, bytes: [0xc0 | field | random.pick(values)] }
 }
 
@@ -145,16 +152,19 @@ function prefixes(random: Random, encoding: EncodingNotation): number[] {
 
 /** One instruction. The table's lines are drawn evenly, so rare instructions are as frequent as common ones. */
 export function randomInstruction(random: Random, shape: Shape = WILD): number[] {
+  const size = shape.codeSize ?? 64
+  const [known, unknown] = LINES[size]
   for (;;) {
-    const encoding = random.pick(shape.encodings ?? (random.oneIn(16) ? UNKNOWN : KNOWN))
+    const encoding = random.pick(shape.encodings ?? (random.oneIn(16) ? unknown : known))
     const hasRm = encoding.operands.some(({ addressing }) => RM.includes(addressing))
     // REX.X and REX.B, where they belong to a memory operand, are chosen with it.
-    const own = random.oneIn(3)
-      ? 0
-      : 0x40 | (random.below(2) << 3) | (random.below(2) << 2) | (hasRm ? 0 : random.below(2))
+    const own =
+      size !== 64 || random.oneIn(3)
+        ? 0
+        : 0x40 | (random.below(2) << 3) | (random.below(2) << 2) | (hasRm ? 0 : random.below(2))
     const before = prefixes(random, encoding)
     const operand = modrm(random, encoding, shape)
-    const rex = hasRm && operand.rex !== 0 ? 0x40 | own | operand.rex : own
+    const rex = size === 64 && hasRm && operand.rex !== 0 ? 0x40 | own | operand.rex : own
     const bytes = assemble(
       encoding,
       hasRm ? [...before, ...(operand.prefixes ?? [])] : before,
@@ -162,7 +172,8 @@ export function randomInstruction(random: Random, shape: Shape = WILD): number[]
       [...operand.bytes],
       immediates(random, encoding),
     )
-    if (decode(bytes) && decoded.length <= MAX_LENGTH && shape.accepts(decoded)) return bytes.slice(0, decoded.length)
+    if (decode(bytes, size) && decoded.length <= MAX_LENGTH && shape.accepts(decoded))
+      return bytes.slice(0, decoded.length)
   }
 }
 

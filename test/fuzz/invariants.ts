@@ -5,6 +5,7 @@ import { DecodeStatus, Instruction, OperandKind } from '../../src/cpu/decoder/in
 import { OPERATIONS, operationOf } from '../../src/cpu/interpreter/operations.ts'
 import * as R from '../../src/cpu/interpreter/record.ts'
 import * as L from '../../src/cpu/layout.ts'
+import { codeKindOf } from '../../src/cpu/mode.ts'
 
 const PAGE = 4096
 const NO_RIP = 0x80000000
@@ -22,10 +23,11 @@ function constantSpans(cpu: Cpu): [number, number, string][] {
   return [
     [0, L.GPR, 'the null page'],
     [L.ZERO, L.ZERO + 8, 'the zero slot'],
-    [L.CR4_ALLOWED, L.RECORD_NEXT, 'the ranges and allowed bits'],
+    [L.CR4_ALLOWED, L.CODE_BASE, 'the ranges and allowed bits'],
     [L.RECORD_END, L.FETCH_HOST, 'the map'],
     [L.RAM_END, L.RAM_END + 4, 'the end of RAM'],
-    [L.PAGE_SLOTS + L.PAGE_SLOT_COUNT * L.PAGE_SLOT_SIZE, L.TLB, 'the rest of the state'],
+    [L.STATE_IMAGE + 1024, L.AES_BOXES, 'the gap behind the images of floating-point state'],
+    [L.AES_BOXES + 512, L.TLB, 'the rest of the state'],
     [L.OPEN_BUS, L.OPEN_BUS + PAGE, 'the open bus page'],
     [L.OPEN_BUS + PAGE, L.SCRATCH_PAGE, 'the gap behind the open bus page'],
     [L.SCRATCH_PAGE + PAGE, L.INDIRECT_RING, 'the gap behind the scratch page'],
@@ -41,7 +43,8 @@ export class Invariants {
   readonly #ramStart: number
   readonly #ramEnd: number
   readonly #constants: { start: number; bytes: Uint8Array; what: string }[]
-  readonly #decoder = new Decoder(64)
+  /** By code mode. */
+  readonly #decoders = [new Decoder(16), new Decoder(32), new Decoder(64), new Decoder(32)]
   readonly #instruction = new Instruction()
 
   /** To be made with the VM, before the guest runs. */
@@ -185,13 +188,13 @@ export class Invariants {
       const host = this.#word(slot)
       if (host === 0) continue
       const record = (this.#word(slot + 4) & ~31) >>> 0
-      const problem = this.#trace(host, record)
+      const problem = this.#trace(host, record, this.#word(slot + 4) & L.MODE_SIZE_MASK)
       if (problem !== undefined) broken.push(`code at 0x${host.toString(16)}: ${problem}`)
     }
     return broken
   }
 
-  #trace(host: number, record: number): string | undefined {
+  #trace(host: number, record: number, mode: number): string | undefined {
     if (!this.#inRam(host) && (host & ~(PAGE - 1)) !== L.OPEN_BUS) return 'is not in guest RAM'
     if (!this.#isRecord(record)) return 'has no record'
     const head = this.#word(record) & 0xffff
@@ -199,12 +202,14 @@ export class Invariants {
     const op = head === R.OP_REGION ? this.#word(this.#word(record + R.HEADER_COPY)) & 0xffff : head
     if ([R.OP_STALE, R.OP_CROSS, R.OP_TOO_LONG].includes(op)) return undefined
     const page = host & ~(PAGE - 1)
-    const status = this.#decoder.decode(this.#cpu.bytes, host, page + PAGE, this.#instruction)
-    const valid = status === DecodeStatus.ok && operationOf(this.#instruction, 'long') >= 0
-    if (!valid) return op === R.OP_UNDEFINED || op === R.OP_GOTO ? undefined : 'is no instruction, but has a record'
-    if (op === R.OP_ADDRESS) return undefined
+    const status = this.#decoders[mode]?.decode(this.#cpu.bytes, host, page + PAGE, this.#instruction)
+    const operation = status === DecodeStatus.ok ? operationOf(this.#instruction, codeKindOf(mode)) : -1
+    if (operation < 0)
+      return op === R.OP_UNDEFINED || op === R.OP_GOTO ? undefined : 'is no instruction, but has a record'
+    // What is done before the instruction.
+    if ([R.OP_ADDRESS, R.OP_SEGMENT, R.OP_CHECK_FLOAT].includes(op)) return undefined
     const length = (this.#word(record + 12) >>> 16) & 15
-    if (op === operationOf(this.#instruction, 'long') && length === this.#instruction.length) return undefined
+    if (op === operation && length === this.#instruction.length) return undefined
     return `has the record of another instruction (${op}, ${length} bytes)`
   }
 

@@ -241,7 +241,7 @@ function writeHandlers(random: Random): void {
   }
 }
 
-function le32(value: number): number[] {
+export function le32(value: number): number[] {
   return [value & 255, (value >> 8) & 255, (value >> 16) & 255, value >>> 24]
 }
 

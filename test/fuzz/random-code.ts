@@ -5,6 +5,7 @@
  */
 import { createHash } from 'node:crypto'
 import { Cpu, type TranslatorFactory } from '../../src/cpu/cpu.ts'
+import { FEATURES } from '../../src/cpu/decoder/features.ts'
 import {
   ERRNO,
   openVmm,
@@ -24,6 +25,7 @@ import {
 } from '../../src/vmm/index.ts'
 import { TRANSLATORS } from '../support/translators.ts'
 import { Invariants } from './invariants.ts'
+import { type LegacyKind, legacyProgram } from './legacy.ts'
 import { createParams, type Program, RANGES, type Ring, randomProgram } from './machine.ts'
 import { Random } from './random.ts'
 
@@ -75,7 +77,8 @@ export class FuzzMachine {
     const translator = ENGINES[engine]
     this.#slice = slice
     const createCpu = (options: ConstructorParameters<typeof Cpu>[0]): Cpu =>
-      (this.#cpu = new Cpu({ ...options, ...(translator && { translator }) }))
+      // What is not complete yet is to be played, too.
+      (this.#cpu = new Cpu({ ...options, features: FEATURES, ...(translator && { translator }) }))
     const clock = exact ? 'instructions' : { tsc: (count: bigint) => count, wall: (count: bigint) => count }
     this.#vmm = openVmm({ clock, slice, createCpu, ports: 'all' })
   }
@@ -190,6 +193,13 @@ export class FuzzMachine {
   }
 }
 
+/** A privilege level in 64-bit mode, or another mode. */
+export type Kind = Ring | LegacyKind
+
+function isLegacy(kind: Kind): kind is LegacyKind {
+  return typeof kind === 'string'
+}
+
 /** Stands in the list of exits for a RUN that failed with EINVAL: the guest did what the vmm does not handle. */
 export const ERROR_EXIT = -1
 
@@ -201,33 +211,32 @@ export interface FuzzTotals {
 }
 
 /** Programs with the seeds `seed`, `seed` + 1... until they have run that many instructions. */
-export function fuzz(ring: Ring, seed: number, instructions: number, starting: (seed: number) => void): FuzzTotals {
+export function fuzz(kind: Kind, seed: number, instructions: number, starting: (seed: number) => void): FuzzTotals {
   const machines = [new FuzzMachine(EVENT_INTERVAL), new FuzzMachine(EVENT_INTERVAL, false)]
   const totals: FuzzTotals = { programs: 0, instructions: 0, exits: new Map() }
   for (let next = seed; totals.instructions < instructions; next++) {
     starting(next)
     const random = new Random(next)
     const machine = machines[next % 2] as FuzzMachine
-    const outcome = machine.run(randomProgram(random, ring, false), random)
+    const program = isLegacy(kind) ? legacyProgram(random, kind) : randomProgram(random, kind, false)
+    const outcome = machine.run(program, random)
     totals.programs++
     totals.instructions += outcome.instructions
     for (const reason of outcome.exits) totals.exits.set(reason, (totals.exits.get(reason) ?? 0) + 1)
-    if (next % 16 === 0) compareRuns(ring, next, starting)
+    if (next % 16 === 0) compareRuns(kind, next, starting)
   }
   return totals
 }
 
 /** The same program twice, and where nothing depends on the TLB's contents in slices of other sizes too. */
-export function compareRuns(ring: Ring, seed: number, starting: (seed: number) => void = () => undefined): void {
-  const tame = ring === 3
+export function compareRuns(kind: Kind, seed: number, starting: (seed: number) => void = () => undefined): void {
+  const tame = kind === 3
   const slices = tame ? [EVENT_INTERVAL, 75, 24] : [EVENT_INTERVAL, EVENT_INTERVAL]
   const outcomes = slices.map((slice) => {
     starting(seed)
     const random = new Random(seed)
-    return new FuzzMachine(slice).run(randomProgram(random, ring, tame), random, {
-      signals: !tame,
-      wantHash: true,
-    })
+    const program = isLegacy(kind) ? legacyProgram(random, kind) : randomProgram(random, kind, tame)
+    return new FuzzMachine(slice).run(program, random, { signals: !tame, wantHash: true })
   })
   const [first, ...others] = outcomes.map((outcome) => JSON.stringify(outcome, undefined, 1))
   others.forEach((other, index) => {

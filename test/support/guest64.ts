@@ -10,13 +10,14 @@
  */
 import * as assert from 'uvu/assert'
 import { vcpu_reg_state, vm_exit } from '../../src/vmm/codec.ts'
-import type { Vmm } from '../../src/vmm/device.ts'
+import type { CreateOptions, Vmm } from '../../src/vmm/device.ts'
 import { type ErrnoName, VmmError } from '../../src/vmm/errno.ts'
 import type { GuestMemory } from '../../src/vmm/memory.ts'
 import {
   VCPU_REGS_CR0,
   VCPU_REGS_CR3,
   VCPU_REGS_CR4,
+  VCPU_REGS_CS,
   VCPU_REGS_DR6,
   VCPU_REGS_DR7,
   VCPU_REGS_EFER,
@@ -79,10 +80,25 @@ export function longModeState(rip = CODE): VcpuRegState {
   return vrs
 }
 
+/** 32-bit protected mode without paging, ring 0, interrupts off: for processors without long mode. */
+export function protectedModeState(rip = CODE): VcpuRegState {
+  const vrs = longModeState(rip)
+  vrs.vrs_crs[VCPU_REGS_CR0] = 0x11n
+  vrs.vrs_crs[VCPU_REGS_CR4] = 0n
+  vrs.vrs_msrs[VCPU_REGS_EFER] = 0n
+  vrs.vrs_sregs[VCPU_REGS_CS] = { vsi_sel: 8, vsi_limit: 0xffffffff, vsi_ar: 0xc09b, vsi_base: 0n }
+  return vrs
+}
+
 export interface RunOptions {
   readonly irq?: number
   /** Data for the IN that the last exit was. */
   readonly data?: number
+}
+
+export interface GuestOptions extends CreateOptions {
+  /** How it is reset before it begins. */
+  readonly state?: VcpuRegState | undefined
 }
 
 /** A VM with a program, and the monitor's side of it. */
@@ -94,9 +110,14 @@ export class Guest {
   irqready = 0
 
   /** @param handlers code for interrupt and exception vectors */
-  constructor(vmm: Vmm, code: readonly number[], handlers: Readonly<Record<number, readonly number[]>> = {}) {
+  constructor(
+    vmm: Vmm,
+    code: readonly number[],
+    handlers: Readonly<Record<number, readonly number[]>> = {},
+    { state = longModeState(), cpu }: GuestOptions = {},
+  ) {
     this.vmm = vmm
-    this.id = vmm.create(smallVm())
+    this.id = vmm.create(smallVm(), { cpu })
     this.memory = vmm.memory(this.id)
     this.memory.write(CODE, Uint8Array.from(code))
     writeTables(this.memory)
@@ -105,7 +126,7 @@ export class Guest {
       this.memory.write(address, Uint8Array.from(bytes))
       this.memory.writeU64(IDT + Number(vector) * 16, gate(address))
     })
-    this.reset(longModeState())
+    this.reset(state)
   }
 
   reset(state: VcpuRegState): void {

@@ -7,6 +7,7 @@
 const struct check_group *const check_groups[] = {
 	&paging_group, &protection_group, &exception_group, &debug_group, &ring_group, &system_call_group,
 	&self_modifying_group, &string_group, &arithmetic_group, &atomic_group, &extension_group,
+	&descriptor_group, &float_group,
 	NULL,
 };
 
@@ -52,7 +53,7 @@ void machine_restore(void)
 	write_msr(IA32_GS_BASE, before.gs_base);
 	write_msr(IA32_KERNEL_GS_BASE, before.kernel_gs_base);
 	write_dr7(0x400);
-	idt_load(256);
+	descriptors_init();
 	memset(tss.io_map, 0xff, sizeof tss.io_map);
 	window_clear();
 }

@@ -53,6 +53,9 @@ extern routine load_ds, load_es, load_fs, load_gs, load_ss;
 /* Through the far pointer at EAX. */
 extern routine jump_far, call_far;
 
+/* Puts a segment of 256 bytes of code into slot n, with the code to exit at its beginning, and behind its end for who gets there. */
+uint16_t short_code(unsigned n);
+
 enum { SCRATCH_PAGES = 4 };
 extern uint8_t scratch[SCRATCH_PAGES][PAGE_BYTES];
 uintptr_t user_stack_top(void);

@@ -167,8 +167,7 @@ static void gate_target(void)
 
 static void offset_limit(void)
 {
-	uint16_t cs = slot(1, segment((uintptr_t)landing, 0xff, CODE_RX, BIG));
-	slot(0, gate(cs, 0x100, CALL32 | DPL3, 0));
+	slot(0, gate(short_code(1), 0x100, CALL32 | DPL3, 0));
 	RUN("CALL", GP_(0), call_far, through(0, 0), 0);
 	EXPECT("ESP", last_trap.first_esp, last_trap.frame.esp);
 	RUN("JMP", GP_(0), jump_far, through(0, 0), 0);

@@ -141,8 +141,7 @@ static void external_bit(void)
 
 static void gate_target(void)
 {
-	uint16_t absent = slot(0, segment(0, ALL, CODE_RX & ~PRESENT, FLAT)),
-	         small = slot(1, segment((uintptr_t)landing, 0xff, CODE_RX, BIG));
+	uint16_t absent = slot(0, segment(0, ALL, CODE_RX & ~PRESENT, FLAT));
 	set_gate(0, landing, INT32);
 	RUN("null", GP_(0), int_slot, 0, 0);
 	set_gate(KERNEL_DS, landing, INT32);
@@ -153,7 +152,7 @@ static void gate_target(void)
 	RUN("outer ring", GP_(USER_CS & ~3), int_slot, 0, 0);
 	set_gate(absent, landing, INT32);
 	RUN("absent", TRAP(NP, absent), int_slot, 0, 0);
-	idt[VECTOR(0)] = gate(small, 0x100, INT32 | DPL3, 0);
+	idt[VECTOR(0)] = gate(short_code(1), 0x100, INT32 | DPL3, 0);
 	RUN("offset beyond the limit", GP_(0), int_slot, 0, 0);
 }
 

@@ -59,6 +59,14 @@ bool run_start(const struct expectation *expected)
 	return probe(&e, enter_start, 0, 0, 0);
 }
 
+uint16_t short_code(unsigned n)
+{
+	static const uint8_t exit[] = { 0xcd, USER_EXIT_VECTOR };
+	memcpy((void *)V86_CODE, exit, sizeof exit);
+	memcpy((void *)(V86_CODE + 0x100), exit, sizeof exit);
+	return slot(n, segment(V86_CODE, 0xff, CODE_RX, BIG));
+}
+
 static uint32_t cr0, cr4;
 
 void machine_save(void)

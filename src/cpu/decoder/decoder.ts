@@ -69,6 +69,7 @@ function prefixTable(mode: CodeSize): Uint8Array {
 
 export class Decoder {
   readonly mode: CodeSize
+  readonly features: readonly Feature[]
   private readonly roots: Int32Array
   private readonly nodes: Int32Array
   private readonly widths: Uint16Array
@@ -100,7 +101,8 @@ export class Decoder {
 
   constructor(mode: CodeSize, features: Iterable<Feature> = FEATURES) {
     this.mode = mode
-    const { roots, nodes } = dispatchFor(mode, new Set(features))
+    this.features = [...features]
+    const { roots, nodes } = dispatchFor(mode, new Set(this.features))
     this.roots = roots
     this.nodes = nodes
     this.widths = widthTable(mode)

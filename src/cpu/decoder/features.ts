@@ -2,6 +2,9 @@
 
 export const FEATURES = [
   'x87',
+  'tsc',
+  'msr',
+  'lahf',
   'mmx',
   'sse',
   'sse2',

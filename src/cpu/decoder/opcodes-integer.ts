@@ -85,8 +85,10 @@ export const INTEGER_OPCODES = `
   9a call.far_ptr Ap i64
   9c pushf d64
   9d popf d64
-  9e sahf
-  9f lahf
+  9e sahf i64
+  9f lahf i64
+  9e sahf o64 lahf
+  9f lahf o64 lahf
   a0 mov AL,Ob
   a1 mov rAX,Ov
   a2 mov Ob,AL

@@ -52,10 +52,10 @@ export const SYSTEM_OPCODES = `
   0f.21 mov.from_dr Rn,Dn anymod
   0f.22 mov.to_cr Cn,Rn anymod
   0f.23 mov.to_dr Dn,Rn anymod
-  0f.30 wrmsr
-  0f.31 rdtsc
-  0f.32 rdmsr
-  0f.33 rdpmc
+  0f.30 wrmsr msr
+  0f.31 rdtsc tsc
+  0f.32 rdmsr msr
+  0f.33 rdpmc msr
   0f.34 sysenter sysenter
   0f.35 sysexit sysenter
   np.0f.78 vmread En,Gn vmx

@@ -42,30 +42,30 @@ const PLAIN = `
   ${row(5, D9_CONSTANTS)}
   ${row(6, D9_F0)}
   ${row(7, D9_F8)}
-  da/0 fcmovb ST,STi
-  da/1 fcmove ST,STi
-  da/2 fcmovbe ST,STi
-  da/3 fcmovu ST,STi
+  da/0 fcmovb ST,STi cmov
+  da/1 fcmove ST,STi cmov
+  da/2 fcmovbe ST,STi cmov
+  da/3 fcmovu ST,STi cmov
   da/5/1 fucompp
   db/0 fild Md
-  db/1 fisttp Md
+  db/1 fisttp Md sse3
   db/2 fist Md
   db/3 fistp Md
   db/5 fld.mem Mt
   db/7 fstp.mem Mt
-  db/0 fcmovnb ST,STi
-  db/1 fcmovne ST,STi
-  db/2 fcmovnbe ST,STi
-  db/3 fcmovnu ST,STi
+  db/0 fcmovnb ST,STi cmov
+  db/1 fcmovne ST,STi cmov
+  db/2 fcmovnbe ST,STi cmov
+  db/3 fcmovnu ST,STi cmov
   db/4/0 fneni
   db/4/1 fndisi
   db/4/2 fnclex
   db/4/3 fninit
   db/4/4 fnsetpm
-  db/5 fucomi ST,STi
-  db/6 fcomi ST,STi
+  db/5 fucomi ST,STi cmov
+  db/6 fcomi ST,STi cmov
   dd/0 fld.mem Mq
-  dd/1 fisttp Mq
+  dd/1 fisttp Mq sse3
   dd/2 fst.mem Mq
   dd/3 fstp.mem Mq
   dd/4 frstor M
@@ -78,7 +78,7 @@ const PLAIN = `
   dd/5 fucomp ST,STi
   de/3/1 fcompp
   df/0 fild Mw
-  df/1 fisttp Mw
+  df/1 fisttp Mw sse3
   df/2 fist Mw
   df/3 fistp Mw
   df/4 fbld Mt
@@ -86,8 +86,8 @@ const PLAIN = `
   df/6 fbstp Mt
   df/7 fistp Mq
   df/4/0 fnstsw AX
-  df/5 fucomip ST,STi
-  df/6 fcomip ST,STi
+  df/5 fucomip ST,STi cmov
+  df/6 fcomip ST,STi cmov
 
   d9/3 fstp.nce STi
   dd/1 fxch ST,STi

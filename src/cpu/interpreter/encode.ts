@@ -303,6 +303,7 @@ const TABLES = new Set(['lgdt', 'lidt', 'sgdt', 'sidt'].map(indexOf))
 const ENVIRONMENTS = new Set(['fldenv', 'fnstenv'].map(indexOf))
 const STATES = new Set(['fnsave', 'frstor'].map(indexOf))
 const IMAGES = new Set(['fxsave', 'fxrstor'].map(indexOf))
+const XSAVE_IMAGES = new Set(['xsave', 'xsaveopt', 'xsavec', 'xrstor'].map(indexOf))
 
 /** Bytes of a memory operand, also where the operand has no width of its own. */
 function extentOf(i: Instruction, operand: number): number {
@@ -312,6 +313,8 @@ function extentOf(i: Instruction, operand: number): number {
   const wide = i.operandSize !== 16
   if (ENVIRONMENTS.has(i.name)) return wide ? 28 : 14
   if (STATES.has(i.name)) return wide ? 108 : 94
+  // With the header; whether the part for AVX is accessed is known when it runs.
+  if (XSAVE_IMAGES.has(i.name)) return 576
   return IMAGES.has(i.name) ? 512 : 1
 }
 

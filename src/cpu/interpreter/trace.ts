@@ -4,9 +4,10 @@
  * after MAX_TRACE instructions. An instruction that lies across a page boundary is a trace of its own, whose first record
  * checks that the second page is still the one it was decoded from.
  */
-import { Decoder } from '../decoder/decoder.ts'
+import type { Feature } from '../decoder/features.ts'
 import { DecodeStatus, Instruction, OperandKind } from '../decoder/instruction.ts'
 import { nameOf } from '../decoder/opcodes.ts'
+import { Decoders } from '../decoders.ts'
 import { entryOf } from '../isa/index.ts'
 import type { CodeKind } from '../isa/vocabulary.ts'
 import * as L from '../layout.ts'
@@ -35,16 +36,16 @@ export class TraceDecoder {
   readonly #u32: Uint32Array
   readonly #runtime: Runtime
   readonly #writer: RecordWriter
-  /** By code mode. */
-  readonly #decoders = [new Decoder(16), new Decoder(32), new Decoder(64), new Decoder(32)] as const
+  readonly #decoders: Decoders
   readonly #instruction = new Instruction()
   readonly #place: Place = { count: 0, offset: 0, page: 0 }
   #code: CodeKind = 'long'
   /** The bytes of an instruction that crosses a page. */
   readonly #buffer = new Uint8Array(16)
 
-  constructor(bytes: Uint8Array, runtime: Runtime) {
+  constructor(bytes: Uint8Array, runtime: Runtime, features: readonly Feature[]) {
     this.#bytes = bytes
+    this.#decoders = new Decoders(features)
     this.#u32 = new Uint32Array(bytes.buffer)
     this.#runtime = runtime
     const u16 = new Uint16Array(bytes.buffer)
@@ -70,8 +71,7 @@ export class TraceDecoder {
   }
 
   #decode(code: Uint8Array, at: number, end: number): DecodeStatus {
-    const mode = (this.#u32[L.MODE >> 2] as number) & L.MODE_SIZE_MASK
-    return (this.#decoders[mode] as Decoder).decode(code, at, end, this.#instruction)
+    return this.#decoders.of(this.#u32[L.MODE >> 2] as number).decode(code, at, end, this.#instruction)
   }
 
   /** Writes records from the offset on; gives the end of the records. */

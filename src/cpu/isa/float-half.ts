@@ -64,8 +64,8 @@ function toHalf(x: Builder, a: Value, immediate: Value): Value {
     unusual: [
       x.apply('i32x4.bitmask', 'i32', x.simd('v128.or', small, large)),
       x.eqz(x.state32(L.FLOAT_FAST)),
-      // Bit 2 says MXCSR's mode; it is to nearest now.
-      x.compare('gt_u', x.i32(1), x.binary('and', immediate, x.i32(7))),
+      // Bit 2 says MXCSR's mode, which is to nearest now.
+      x.compare('lt_u', x.binary('sub', x.binary('and', immediate, x.i32(7)), x.i32(1)), x.i32(3)),
     ],
     software: () => {
       const call = ([bits]: Value[]): Value => x.call('sse32To16', 'i32', bits as Value, immediate)

@@ -23,5 +23,6 @@ import './system.ts'
 import './vector-move.ts'
 import './x87.ts'
 import './vector-test.ts'
+import './xsave.ts'
 
 export { allEntries, type Entry, entryOf, type Use } from './table.ts'

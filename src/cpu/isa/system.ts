@@ -40,29 +40,7 @@ for (const [name, run] of [
   instruction(name, '', (x) => x.system(run, x.i32(x.size)), ENDS)
 }
 
-for (const name of [
-  'monitor',
-  'mwait',
-  'vmcall',
-  'vmmcall',
-  'vmlaunch',
-  'vmresume',
-  'vmxoff',
-  'vmrun',
-  'vmload',
-  'vmsave',
-]) {
-  instruction(name, '', (x) => x.system('undefinedOpcode', x.i32(0)), ENDS)
-}
-for (const name of ['stgi', 'clgi', 'skinit', 'invlpga', 'getsec', 'rsm']) {
-  instruction(name, '', (x) => x.system('undefinedOpcode', x.i32(0)), ENDS)
-}
-for (const name of ['vmclear', 'vmptrld', 'vmptrst', 'vmxon', 'xsaves', 'xrstors']) {
-  instruction(name, '-', (x) => x.system('undefinedOpcode', x.i32(0)), ENDS)
-}
-for (const name of ['ud0', 'ud1', 'vmread', 'vmwrite', 'invept', 'invvpid']) {
-  instruction(name, '- -', (x) => x.system('undefinedOpcode', x.i32(0)), ENDS)
-}
+for (const name of ['ud0', 'ud1']) instruction(name, '- -', (x) => x.system('undefinedOpcode', x.i32(0)), ENDS)
 
 // Segment registers and descriptor tables
 

@@ -59,11 +59,13 @@ export function staleRecord(record: u32): void {
 
 // First record of an instruction that crosses a page: 0 when the second page is what it was, else the trace is left.
 export function crossPage(record: u32): u32 {
+  const rip = ripOf(record)
+  store<u64>(L.RIP, rip)
+  if (!in64() && !fetchable(rip, lengthAt(record))) return 1
   const next = nextPage()
   const entry = itlbEntry(currentContext(), next)
   const expected = load<u32>(record, R.R_IMMEDIATE)
   if (load<u64>(entry) == next && (next as u32) + load<u32>(entry, L.ITLB_ADDEND) == expected) return 0
-  store<u64>(L.RIP, ripOf(record))
   const host = translate(next, EXECUTE)
   if (host == expected) return 0
   if (host == 0) charge(1)
@@ -82,10 +84,8 @@ export function fetchNextPage(): u32 {
 
 // Whether code of so many bytes may lie at an RIP; false with #GP(0) when it is not canonical or beyond the limit of CS.
 function fetchable(rip: u64, length: u32): bool {
-  const last = rip + (length as u64) - 1
-  const fits = in64()
-    ? isCanonical(rip)
-    : rip < load<u64>(L.CODE_WHOLE) || last <= (load<u32>(L.CS + L.SEG_LIMIT) as u64)
+  const limit = load<u32>(L.CS + L.SEG_LIMIT)
+  const fits = in64() ? isCanonical(rip) : limit == 0xffffffff || rip + (length as u64) - 1 <= (limit as u64)
   if (!fits) {
     charge(1)
     gp0()

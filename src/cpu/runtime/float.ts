@@ -96,6 +96,13 @@ export function initializeFloat(): void {
   fill(L.PACKED_OPERAND_64, 0x7fffffffffffffff)
   fill(L.PACKED_RESULT_32, LEAST_32)
   fill(L.PACKED_RESULT_64, LEAST_64)
+}
+
+// As after reset: rounds to nearest, all exceptions are masked.
+export const INITIAL_MXCSR: u32 = 0x1f80
+
+export function resetMxcsr(): void {
+  store<u32>(L.MXCSR, INITIAL_MXCSR)
   mxcsrChanged()
 }
 

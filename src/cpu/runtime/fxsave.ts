@@ -26,7 +26,8 @@ const WRITTEN_64: u32 = 416
 // Bits of MXCSR that are there.
 export const MXCSR_MASK: u32 = 0xffff
 
-function xmmCount(): u32 {
+// XMM registers that there are in the present mode.
+export function xmmCount(): u32 {
   return (load<u32>(L.MODE) & L.MODE_SIZE_MASK) == L.MODE_64 ? 16 : 8
 }
 

@@ -4,9 +4,10 @@
 import * as L from '../layout'
 import { dropPage, pageEntry } from './code'
 import { contextChanged } from './context'
-import { floatModeChanged, initializeFloat } from './float'
+import { floatModeChanged, initializeFloat, resetMxcsr } from './float'
 import { makeAesTables } from './simd-aes'
 import { flushTlb } from './tlb'
+import { x87Initialize } from './x87-environment'
 
 export { modifyCommit, modifyMiss, probeOperand, readMiss, storeTenBytes, writeMiss } from './access'
 export {
@@ -119,6 +120,7 @@ export {
 export * from './x87-remainder'
 export * from './x87-transcendental'
 export * from './x87-transfer'
+export { xrstor, xsave, xsavec, xsaveopt } from './xsave'
 
 // A fresh memory becomes a processor without any register state.
 export function initialize(): void {
@@ -129,6 +131,8 @@ export function initialize(): void {
   store<u32>(L.EXIT_REASON, L.EXIT_NONE)
   store<u64>(L.RFLAGS, 2)
   makeAesTables()
+  x87Initialize()
+  resetMxcsr()
   flushTlb(false)
   floatModeChanged()
   initializeFloat()

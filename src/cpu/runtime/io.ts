@@ -8,6 +8,7 @@ import { TYPE_WIDE } from './descriptor'
 import { ioPrivilege } from './flags'
 import { clearFault, complete, cpl, exit, faulted, gp0, virtual8086 } from './state'
 import { addressMask, ES, elementAddress, moveIndex, setIndex } from './string'
+import { watchPorts } from './watch'
 
 const REASON_IO: u32 = 30
 const TSS_BITMAP: u32 = 0x66
@@ -43,6 +44,7 @@ function exitIo(port: u32, size: u32, flags: u32, value: u64): void {
   store<u32>(L.EXIT_SIZE, size)
   store<u32>(L.EXIT_IO_FLAGS, flags)
   store<u64>(L.EXIT_VALUE, value & 0xffffffff)
+  watchPorts(port, size)
   exit(REASON_IO)
 }
 

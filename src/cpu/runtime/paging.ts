@@ -106,7 +106,7 @@ function reservedBits(level: u32, entry: u64): bool {
   if ((efer() & EFER_NXE) == 0) reserved |= NX
   if ((entry & PS) != 0) {
     if (level == 3) reserved |= PS
-    if (level == 2) reserved |= 0x3fffe000
+    if (level == 2) reserved |= load<u32>(L.GIGABYTE_PAGES) != 0 ? 0x3fffe000 : PS
     if (level == 1) reserved |= 0x1fe000
   }
   return (entry & reserved) != 0

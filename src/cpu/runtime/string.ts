@@ -7,7 +7,7 @@
 // goes the slow way, which fills the TLB.
 
 import * as L from '../layout'
-import { loadSized, readData, writeData } from './access'
+import { loadSized, probeWrite, readData, writeData } from './access'
 import { contextBase, currentContext } from './context'
 import { segmentAllows, segmentCheck } from './limit'
 import { faulted, in64, RFLAGS_DF, systemFlags } from './state'
@@ -126,6 +126,7 @@ export function stringMove(size: u32, addressSize: u32, repeat: u32, segment: u3
   const wanted = remaining(repeat, mask)
   if (wanted == 0) return COMPLETE
   let left = chunk(repeat, wanted, min<u64>(room(segment, L.RSI, size, mask, 0), room(ES, L.RDI, size, mask, 1)))
+  if (addressSize == 16 && left > 1 && movesEights(size) && !reachBoth(segment, size, mask)) return FAULTED
   while (left != 0) {
     const source = elementAddress(segment, L.RSI, size, mask, 0)
     if (faulted()) return FAULTED
@@ -135,8 +136,8 @@ export function stringMove(size: u32, addressSize: u32, repeat: u32, segment: u3
     const to = from != 0 && (left > 1 || unchecked(ES)) ? inPlace(destination, L.TLB_WRITE) : 0
     const done: u64 = to != 0 ? left : 1
     if (to != 0) {
-      const inEights = addressSize == 16 && copyEights(from, to, (done as u32) * size, size)
-      if (!inEights) copyElements(from, to, done as u32, size)
+      if (addressSize == 16 && movesEights(size)) copyEights(from, to, (done as u32) * size)
+      else copyElements(from, to, done as u32, size)
     } else if (!moveElement(source, size, mask)) return FAULTED
     moveIndex(L.RSI, done, size, addressSize)
     moveIndex(L.RDI, done, size, addressSize)
@@ -158,12 +159,23 @@ function moveElement(source: u64, size: u32, mask: u64): bool {
 
 // With 16-bit addresses a Zen 5 reads 8 bytes, or what is left, before it stores them, even if an element in them is stored
 // to (vectors int16-str.74 and .136; the manuals have element after element, and other address sizes do so). It can only be
-// seen where the distance is not a number of elements; false where it is.
-function copyEights(from: u32, to: u32, bytes: u32, size: u32): bool {
-  const distance = to - from
-  if (backward() || distance >= 8 || distance % size == 0) return false
+// seen where a short distance is not a number of elements.
+function movesEights(size: u32): bool {
+  const distance: u32 = (load<u32>(L.RDI) - load<u32>(L.RSI)) & 0xffff
+  return !backward() && distance < 8 && distance % size != 0
+}
+
+function copyEights(from: u32, to: u32, bytes: u32): void {
   for (let done: u32 = 0; done < bytes; done += 8) memory.copy(to + done, from + done, min<u32>(8, bytes - done))
-  return true
+}
+
+// Both operands' pages are in the TLB afterwards, if they may be: false when the first element faults.
+function reachBoth(segment: u32, size: u32, mask: u64): bool {
+  const source = elementAddress(segment, L.RSI, size, mask, 0)
+  if (!faulted()) readData(source, size, 0)
+  if (faulted()) return false
+  const destination = elementAddress(ES, L.RDI, size, mask, 1)
+  return !faulted() && probeWrite(destination, size, 0)
 }
 
 // Overlapping moves repeat a pattern, as element after element would.

@@ -1,11 +1,13 @@
 // Hardware breakpoints in DR0-DR3 (Intel SDM volume 3, 17.2). While any is enabled the dispatcher single-steps; data
-// accesses to a watched page take the slow path, which notes hits in PENDING_DB for the trap after the instruction.
+// accesses to a watched page take the slow path, which notes hits in PENDING_DB for the trap after the instruction. Ports are
+// watched when CR4.DE is set.
 
 import * as L from '../layout'
-import { attend, unattend } from './state'
+import { attend, CR4_DE, cr4, unattend } from './state'
 
 const EXECUTE_BREAK: u32 = 0
 const WRITE_BREAK: u32 = 1
+const IO_BREAK: u32 = 2
 const ACCESS_BREAK: u32 = 3
 
 function enabled(index: u32): bool {
@@ -50,12 +52,20 @@ export function watchAccess(linear: u64, size: u64, write: bool): void {
   if (!anyBreakpoint()) return
   for (let i: u32 = 0; i < 4; i++) {
     const type = kind(i)
-    if (!enabled(i) || !(type == ACCESS_BREAK || (type == WRITE_BREAK && write))) continue
-    const address = breakAddress(i)
-    if (linear < address + lengthOf(i) && address < linear + size) {
-      store<u32>(L.PENDING_DB, load<u32>(L.PENDING_DB) | (1 << i))
-    }
+    if (type == ACCESS_BREAK || (type == WRITE_BREAK && write)) noteHit(i, linear, size)
   }
+}
+
+// Notes I/O breakpoints that an access to ports hits.
+export function watchPorts(port: u32, size: u32): void {
+  if (!anyBreakpoint() || (cr4() & CR4_DE) == 0) return
+  for (let i: u32 = 0; i < 4; i++) if (kind(i) == IO_BREAK) noteHit(i, port as u64, size as u64)
+}
+
+function noteHit(index: u32, address: u64, size: u64): void {
+  const first = breakAddress(index)
+  if (!enabled(index) || address >= first + lengthOf(index) || first >= address + size) return
+  store<u32>(L.PENDING_DB, load<u32>(L.PENDING_DB) | (1 << index))
 }
 
 // DR6 bits of the instruction breakpoints at a linear address.

@@ -30,6 +30,7 @@ import {
 } from './softfloat'
 import { add, divide, multiply, squareRoot, subtract } from './softfloat-arithmetic'
 import { compare, EQUAL, LESS, roundToInteger } from './softfloat-convert'
+import { tryDouble, tryRegisters } from './x87-fast'
 import {
   addressOf,
   begin,
@@ -37,6 +38,7 @@ import {
   C1,
   C2,
   C3,
+  clearC1,
   isEmpty,
   popStack,
   raise,
@@ -118,6 +120,7 @@ function operate(operation: u32): void {
 
 // ST(destination) = ST(destination) operation ST(source)
 export function x87Arithmetic(operation: u32, destination: u32, source: u32, pop: u32): void {
+  if (tryRegisters(operation, destination, source, pop)) return
   begin()
   if (isEmpty(destination) || isEmpty(source)) stackUnderflow()
   else {
@@ -146,6 +149,7 @@ export function x87ArithmeticSingle(operation: u32, operand: u32): void {
 }
 
 export function x87ArithmeticDouble(operation: u32, operand: u64): void {
+  if (tryDouble(operation, operand)) return
   begin()
   unpack64(operand)
   withOperand(operation)
@@ -260,15 +264,15 @@ export function x87Absolute(): void {
 }
 
 function changeSign(flip: u32, clear: u32): void {
-  begin()
   if (isEmpty(0)) {
+    begin()
     stackUnderflow()
     settleInto(0, 0)
     return
   }
   const high = addressOf(0) + L.X87_EXPONENT
   store<u16>(high, (load<u16>(high) ^ flip) & ~clear)
-  settle()
+  clearC1()
 }
 
 // Takes ST(0) apart; whether it is a number.

@@ -6,7 +6,7 @@ import { isAligned, readBlock, writeBlock } from './access'
 import { CR0_PE, cr0, RFLAGS_VM, systemFlags } from './state'
 import { addressOf, controlWord, setControlWord, setStatusWord, statusWord } from './x87-state'
 
-const INITIAL_CONTROL: u32 = 0x37f
+export const INITIAL_CONTROL: u32 = 0x37f
 const ALL_MASKED: u32 = 0x3f
 const REGISTER_SIZE: u32 = 10
 

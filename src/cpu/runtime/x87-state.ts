@@ -64,6 +64,10 @@ export function setConditions(conditions: u32): void {
   store<u32>(L.X87_STATUS, (statusWord() & ~CONDITIONS) | conditions)
 }
 
+export function clearC1(): void {
+  store<u32>(L.X87_STATUS, statusWord() & ~C1)
+}
+
 export function setC2(on: bool): void {
   store<u32>(L.X87_STATUS, on ? statusWord() | C2 : statusWord() & ~C2)
 }

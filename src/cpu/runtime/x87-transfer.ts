@@ -25,9 +25,11 @@ import {
 } from './softfloat'
 import { toInteger } from './softfloat-convert'
 import { isNan } from './x87-arithmetic'
+import { tryLoad, tryToDouble } from './x87-fast'
 import {
   addressOf,
   begin,
+  clearC1,
   isEmpty,
   moveTop,
   popStack,
@@ -37,7 +39,6 @@ import {
   settle,
   settleInto,
   settlePushed,
-  stackOverflow,
   stackUnderflow,
   storeBits,
   storeRegister,
@@ -58,6 +59,7 @@ export function x87LoadSingle(bits: u32): void {
 }
 
 export function x87LoadDouble(bits: u64): void {
+  if (tryLoad(bits)) return
   begin()
   unpack64(bits)
   pushNumber()
@@ -71,13 +73,12 @@ export function x87LoadInteger(value: i64): void {
 
 // A register is pushed as it is, whatever it holds.
 export function x87LoadExtended(significand: u64, high: u32): void {
-  begin()
   if (!isEmpty(7)) {
-    stackOverflow()
+    begin()
     settlePushed()
     return
   }
-  settle()
+  clearC1()
   moveTop(7)
   storeBits(0, significand, high)
 }
@@ -167,6 +168,8 @@ export function x87ToSingle(): u32 {
 }
 
 export function x87ToDouble(): u64 {
+  const usual = tryToDouble()
+  if (usual != 0) return usual
   if (takeNumber() && A.kind == FINITE) round(53, -1022, 1023)
   decide()
   return pack64()
@@ -235,23 +238,26 @@ export function x87Stored(pop: u32): void {
 
 // D9 D8+i: FSTP ST(i) to which an empty ST(0) is no exception, and nothing to be stored.
 export function x87StoreNonEmpty(i: u32): void {
-  begin()
-  settle()
+  clearC1()
   if (!isEmpty(0)) copyRegister(0, i)
   popStack()
 }
 
 // FST ST(i)
 export function x87StoreRegister(i: u32, pop: u32): void {
-  begin()
   if (isEmpty(0)) {
-    stackUnderflow()
-    settleInto(i, pop)
+    underflowInto(i, pop)
     return
   }
-  settle()
+  clearC1()
   copyRegister(0, i)
   if (pop != 0) popStack()
+}
+
+function underflowInto(i: u32, pop: u32): void {
+  begin()
+  stackUnderflow()
+  settleInto(i, pop)
 }
 
 function copyRegister(from: u32, to: u32): void {
@@ -262,13 +268,14 @@ function copyRegister(from: u32, to: u32): void {
 // Registers
 
 export function x87Exchange(i: u32): void {
-  begin()
-  const first = isEmpty(0)
-  const second = isEmpty(i)
-  if (first || second) stackUnderflow()
-  if (!settle()) return
-  if (first) storeRegister(0)
-  if (second) storeRegister(i)
+  if (isEmpty(0) || isEmpty(i)) {
+    begin()
+    stackUnderflow()
+    if (!settle()) return
+    // What is not there is the indefinite.
+    if (isEmpty(0)) storeRegister(0)
+    if (isEmpty(i)) storeRegister(i)
+  } else clearC1()
   const a = addressOf(0)
   const b = addressOf(i)
   const significand = load<u64>(a)
@@ -279,27 +286,20 @@ export function x87Exchange(i: u32): void {
   store<u16>(b, high, L.X87_EXPONENT)
 }
 
-// FCMOVcc
+// FCMOVcc, which leaves C1 alone unless there is a stack fault.
 export function x87MoveIf(i: u32, condition: u32): void {
-  begin()
-  if (isEmpty(0) || isEmpty(i)) {
-    stackUnderflow()
-    settleInto(0, 0)
-    return
-  }
-  if (condition != 0) copyRegister(i, 0)
+  if (isEmpty(0) || isEmpty(i)) underflowInto(0, 0)
+  else if (condition != 0) copyRegister(i, 0)
 }
 
 export function x87Free(i: u32, pop: u32): void {
-  begin()
-  settle()
+  clearC1()
   setEmpty(i)
   if (pop != 0) popStack()
 }
 
 // FINCSTP and FDECSTP
 export function x87MoveTop(by: u32): void {
-  begin()
-  settle()
+  clearC1()
   moveTop(by)
 }
