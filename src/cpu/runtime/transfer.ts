@@ -36,7 +36,6 @@ import { farCallReal, farJumpReal } from './real'
 import { loadSegment, readDescriptor, readDescriptorHigh, writeFromDescriptor, writeNull } from './segment'
 import { pointerAt, readStack } from './stack'
 import {
-  attend,
   complete,
   cpl,
   fault,
@@ -283,6 +282,6 @@ export function loadFarPointer(segment: u32, register: u32, address: u64, size: 
   if (!readPointer(address, size, flags) || !loadSegment(segment, targetSelector)) return
   if (size == 16) store<u16>(L.GPR + (register << 3), targetRip as u16)
   else setGpr(register, targetRip)
+  // Of SS, too: no shadow is needed (SDM volume 3, 6.8.3).
   complete()
-  if (segment == 2) attend(L.ATTENTION_SS_SHADOW)
 }

@@ -26,12 +26,14 @@ export function rememberOpcode(): void {
   }
 }
 
-// Whether what was remembered is of the last instruction; else that is thought to have run in the segment that runs now.
+// Whether what was remembered is of the last instruction; else that is thought to have run in the segment that runs now. There
+// was none yet when FIP is 0.
 function isPending(): bool {
   return (load<u32>(L.X87_STATUS) & 0x80) != 0
 }
 
 export function instructionSelector(): u32 {
+  if (load<u64>(L.X87_IP) == 0) return 0
   return isPending() ? load<u32>(L.X87_CS) : load<u16>(L.CS + L.SEG_SELECTOR)
 }
 
