@@ -46,8 +46,8 @@ module.exports = {
       name: 'emitter-at-build-time',
       comment: 'what runs may use the emitter for types only',
       severity: 'error',
-      from: { pathNot: '^(src/cpu/(wasm|isa/builder|interpreter/(builder|generate))|jit)' },
-      to: { path: '^src/cpu/(wasm/emitter|isa/builder)', dependencyTypesNot: ['type-only'] },
+      from: { pathNot: '^(src/cpu/(wasm|isa/(vector-)?builder|interpreter/(builder|generate))|jit)' },
+      to: { path: '^src/cpu/(wasm/emitter|isa/(vector-)?builder)', dependencyTypesNot: ['type-only'] },
     },
   ],
   options: {
