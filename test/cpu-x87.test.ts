@@ -2,15 +2,13 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import * as L from '../src/cpu/layout.ts'
-import { runtimeModule } from '../src/cpu/modules.ts'
 import { Random } from './fuzz/random.ts'
 import * as E from './support/exact-float.ts'
 import { HLT, LongMode, le32 } from './support/long-mode.ts'
 import * as T from './support/transcendental.ts'
 
-const memory = new WebAssembly.Memory({ initial: 1 })
+const { memory, runtime: exports } = new LongMode().cpu
 const view = new DataView(memory.buffer)
-const { exports } = new WebAssembly.Instance(runtimeModule(), { env: { memory } })
 
 interface Extended {
   readonly significand: bigint
@@ -179,6 +177,21 @@ test('FPREM and FPREM1 come to the remainder, one step after the other', () => {
     const low = ((bits >> 6) & 4) | ((bits >> 13) & 2) | ((bits >> 9) & 1)
     assert.is(low, Number(quotient & 7n), `${what}: quotient`)
   }
+})
+
+test('FSCALE: what does not fit with its exponent moved is infinite or zero, though unmasked', () => {
+  const one = { significand: TOP, high: BIAS }
+  const distance = { significand: 60000n << 48n, high: BIAS + 15 }
+  const away = (control: number, by: Extended) => {
+    fill(control, one, by)
+    run('x87Scale')
+    return show(register(0))
+  }
+  assert.is(away(0x377, { ...distance, significand: 40000n << 48n }), '7c3f8000000000000000', '40000 - 24576')
+  assert.is(away(0x377, distance), '7fff8000000000000000')
+  assert.is(status() & 0x3f, E.OE)
+  assert.is(away(0x36f, { ...distance, high: distance.high | 0x8000 }), '00000000000000000000')
+  assert.is(status() & 0x3f, E.UE)
 })
 
 // Functions
