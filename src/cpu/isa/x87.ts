@@ -12,7 +12,10 @@ import { type Bytes, Vector } from './vocabulary.ts'
 const ERROR_SUMMARY = 0x80
 const NOT_TOP = 0xc7ff
 
-/** An exception that an earlier instruction left pending is raised by the next one that waits. */
+/**
+ * An exception that an earlier instruction left pending is raised by the next one that waits; whatever CR0.NE says, since no
+ * interrupt controller is there to turn FERR# into an interrupt.
+ */
 function wait(x: Builder): void {
   const pending = x.binary('and', x.state32(L.X87_STATUS), x.i32(ERROR_SUMMARY))
   x.if(pending, () => x.raise(Vector.mf))

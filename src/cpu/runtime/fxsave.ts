@@ -26,7 +26,7 @@ const WRITTEN_32: u32 = 288
 const WRITTEN_64: u32 = 416
 
 // Bits of MXCSR that are there.
-export const MXCSR_MASK: u32 = 0xffff
+const MXCSR_MASK: u32 = 0xffff
 
 // XMM registers that there are in the present mode.
 export function xmmCount(): u32 {

@@ -64,7 +64,7 @@ const SUBTRACT_REVERSED: u32 = 5
 
 // NaNs
 
-export function quiet(): void {
+function quiet(): void {
   Status.denormal = 0
   A.significand |= QUIET_BIT
   A.kind = QUIET
@@ -373,4 +373,8 @@ function scale(): void {
   const distance = B.exponent > 15 ? 0x10000 : ((B.significand >> (63 - (B.exponent as u64))) as i32)
   A.exponent += B.sign != 0 ? -distance : distance
   roundExtended()
+  // With overflow or underflow unmasked: even with the exponent moved it may not fit (SDM volume 1, 8.5.4 and 8.5.5).
+  if (A.kind != FINITE) return
+  if (A.exponent > 16383) setInfinite(A.sign)
+  else if (A.exponent < -16382) setZero(A.sign)
 }

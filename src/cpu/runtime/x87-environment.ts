@@ -71,7 +71,7 @@ function get(index: u32, width: u32): u32 {
 
 const FIELDS: u32 = 7
 
-// FDS is always 0: this processor does not keep it (CPUID.7.EBX[13]), as newer ones do not.
+// FDS is always 0, as on processors that have given it up (CPUID.7.EBX[13] of the SDM), and FDP is a linear address.
 function putEnvironment(width: u32): void {
   // The upper halves of fields of 16 bits are ones.
   const ones: u32 = 0xffff0000

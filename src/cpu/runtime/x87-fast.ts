@@ -1,5 +1,5 @@
 // What nearly all x87 instructions of a program come to: operands that are normal numbers, rounding to nearest, every exception
-// masked. Then neither kinds nor flags have to be looked at, and all of it stays in locals: an addition takes a third of the time
+// masked. Then neither kinds nor flags have to be looked at, and all of it stays in locals: an addition takes half the time
 // that the general way takes (x87-arithmetic.ts, x87-transfer.ts), which does what is left undone here and gives the same.
 
 import * as L from '../layout'

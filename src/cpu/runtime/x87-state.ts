@@ -24,15 +24,15 @@ import {
 import { rememberOpcode } from './x87-pointers'
 
 export const STACK_FAULT: u32 = 0x40
-export const ERROR_SUMMARY: u32 = 0x80
+const ERROR_SUMMARY: u32 = 0x80
 export const C0: u32 = 0x100
 export const C1: u32 = 0x200
 export const C2: u32 = 0x400
 export const TOP_SHIFT: u32 = 11
 export const TOP_MASK: u32 = 0x3800
 export const C3: u32 = 0x4000
-export const BUSY: u32 = 0x8000
-export const CONDITIONS: u32 = 0x4700
+const BUSY: u32 = 0x8000
+const CONDITIONS: u32 = 0x4700
 
 const BEFORE_COMPUTING: u32 = IE | DE | ZE | STACK_FAULT
 // FCW: masks and the two controls; bit 6 is always set.
@@ -76,7 +76,7 @@ export function setC2(on: bool): void {
 // The stack
 
 // Physical number of ST(i).
-export function physical(i: u32): u32 {
+function physical(i: u32): u32 {
   return ((statusWord() >> TOP_SHIFT) + i) & 7
 }
 
@@ -92,7 +92,7 @@ export function setEmpty(i: u32): void {
   store<u32>(L.X87_TAGS, load<u32>(L.X87_TAGS) & ~((1 as u32) << physical(i)))
 }
 
-export function setFilled(i: u32): void {
+function setFilled(i: u32): void {
   store<u32>(L.X87_TAGS, load<u32>(L.X87_TAGS) | ((1 as u32) << physical(i)))
 }
 
