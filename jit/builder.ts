@@ -6,6 +6,7 @@ import type { Instruction } from '../src/cpu/decoder/instruction.ts'
 import { NO_REGISTER, OperandKind, RIP_BASE, Segment } from '../src/cpu/decoder/instruction.ts'
 import { nameOf } from '../src/cpu/decoder/opcodes.ts'
 import { type Entry, entryOf } from '../src/cpu/isa/index.ts'
+import { isAddress } from '../src/cpu/isa/table.ts'
 import { Access, type Bytes, type OperandBytes, type Size } from '../src/cpu/isa/vocabulary.ts'
 import * as L from '../src/cpu/layout.ts'
 import type { Type, Value } from '../src/cpu/wasm/emitter.ts'
@@ -71,7 +72,7 @@ export class TranslatorBuilder extends PathBuilder {
     if (kind === OperandKind.one) return this.k(1)
     if (kind === OperandKind.imm2) return this.i32(this.#instruction.imm2)
     if (kind === OperandKind.mem) {
-      if (use === 'a' || use === 'aw' || use === 'o') return this.#ea()
+      if (isAddress(use)) return this.#ea()
       if (this.vectorSize > 0 && use !== 'w') return this.readVectorMemory(index, use)
       if (use === 'r') return this.read(this.#ea(), this.#bytes(index))
       if (use === 'rw') return this.#readToModify(index)

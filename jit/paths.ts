@@ -23,7 +23,7 @@ import { VectorBuilder } from '../src/cpu/isa/vector-builder.ts'
 import type { FlagComponent } from '../src/cpu/isa/vocabulary.ts'
 import * as L from '../src/cpu/layout.ts'
 import { codeKindOf } from '../src/cpu/mode.ts'
-import type { Type, Value } from '../src/cpu/wasm/emitter.ts'
+import { BYTES, type Type, type Value } from '../src/cpu/wasm/emitter.ts'
 import { copyEnv, type Env, emptyEnv, type Producer } from './env.ts'
 import { type LazyKind, putOff, TranslatorFlags } from './flags.ts'
 
@@ -36,7 +36,6 @@ const PIECE: Record<FlagComponent, { address: number; type: Type }> = {
 
 /** Of the numbers of registers the first that is half a vector register. */
 const VECTORS = 16
-const WHOLE = { i32: 4, i64: 8, f32: 4, f64: 8, v128: 16 } as const
 
 /** Where a register lies in the CPU state. */
 function addressOf(register: number): number {
@@ -96,7 +95,7 @@ export abstract class PathBuilder extends VectorBuilder {
 
   #fill(home: Value, address: number): void {
     const { type } = home
-    this.assign(home, this.load(type, WHOLE[type], this.i32(0), address))
+    this.assign(home, this.load(type, BYTES[type], this.i32(0), address))
   }
 
   /** Returns without having done anything unless a page of the region lies where it lay. */
@@ -120,7 +119,7 @@ export abstract class PathBuilder extends VectorBuilder {
     this.#reviveFlags()
     for (const register of this.#written) {
       const home = this.#home(register)
-      this.store(WHOLE[home.type], this.i32(0), home, addressOf(register))
+      this.store(BYTES[home.type], this.i32(0), home, addressOf(register))
     }
     this.setState64(L.RIP, this.#rip)
     this.setState32(L.BUDGET, this.#budget)

@@ -55,6 +55,16 @@ interface ClosedEntrance {
   readonly run: CallableFunction
 }
 
+/** A region that was handed to the compiler; by the time of the answer the processor may be in another mode. */
+interface Asked {
+  readonly rip: bigint
+  readonly host: number
+  readonly mode: number
+  readonly found: FoundRegion
+  /** Its bytes, as they were translated. */
+  readonly code: Uint8Array
+}
+
 /** A place that samples have hit. */
 interface Place {
   samples: number
@@ -255,10 +265,11 @@ export class RegionTranslator implements Translator {
   }
 
   #translate(rip: bigint, host: number): void {
-    if (this.#pending.has(host) || this.#pending.size >= MAX_PENDING || this.#recordToReplace(host) === 0) return
+    if (this.#pending.has(host) || this.#pending.size >= MAX_PENDING) return
+    const mode = this.#mode
+    if (this.#recordToReplace(host, mode) === 0) return
     const page = rip & ~0xfffn
     const { runtime } = this.#host
-    const mode = this.#mode
     const found = this.#finder.find(Number(rip & 0xfffn), {
       pageAt: (distance) => runtime.executableHost(page + BigInt(distance)) >>> 0,
       wasReached: (at) => this.#eager || runtime.findRecord(at, mode) !== 0,
@@ -276,7 +287,7 @@ export class RegionTranslator implements Translator {
     const source = this.#observer?.marks ? { ...found.source, marked: true } : found.source
     this.#service.submit(source, (outcome) => {
       this.#pending.delete(host)
-      if (!this.#disposed && this.#mode === mode) this.#compiled(rip, host, found, code, outcome)
+      if (!this.#disposed) this.#compiled({ rip, host, mode, found, code }, outcome)
     })
   }
 
@@ -290,7 +301,8 @@ export class RegionTranslator implements Translator {
     return bytes
   }
 
-  #compiled(rip: bigint, host: number, found: FoundRegion, code: Uint8Array, outcome: CompileOutcome): void {
+  #compiled(asked: Asked, outcome: CompileOutcome): void {
+    const { host, mode, found, code } = asked
     if ('failure' in outcome) {
       if (outcome.expected) this.#counts.untranslatable++
       else this.#counts.failed++
@@ -299,7 +311,7 @@ export class RegionTranslator implements Translator {
     }
     this.#counts.milliseconds += outcome.milliseconds
     this.#keepUp()
-    if (this.#recordToReplace(host) === 0 || !sameBytes(code, this.#bytesOf(found))) {
+    if (this.#recordToReplace(host, mode) === 0 || !sameBytes(code, this.#bytesOf(found))) {
       this.#counts.outdated++
       return
     }
@@ -307,14 +319,14 @@ export class RegionTranslator implements Translator {
       this.#host.runtime.flushRecords()
       return
     }
-    this.#install(rip, host, found, outcome)
+    this.#install(asked, outcome)
   }
 
-  #install(rip: bigint, host: number, found: FoundRegion, compiled: CompiledRegion): void {
+  #install({ rip, host, mode, found }: Asked, compiled: CompiledRegion): void {
     const { blocks, pages } = found.source
     const { bytes, milliseconds, wasm } = compiled
     for (const span of found.spans) this.#host.runtime.markCode(span.host, span.length)
-    const identity = { id: this.#nextId++, host, rip, bytes, blocks: blocks.length, mode: this.#mode }
+    const identity = { id: this.#nextId++, host, rip, bytes, blocks: blocks.length, mode }
     const region: Region = {
       ...identity,
       exits: found.exits,
@@ -356,15 +368,15 @@ export class RegionTranslator implements Translator {
     // A loop that another region has is left to that one; and only the record at its head tells that code was written.
     const isLoop = host !== region.host
     if (isLoop && (this.#cache.at(host) !== undefined || !this.#cache.isIntact(region))) return false
-    const record = this.#recordToReplace(host)
+    const record = this.#recordToReplace(host, region.mode)
     if (record === 0) return false
     this.#cache.enter(region, host, record, run)
     return true
   }
 
-  /** The record of an instruction, if a region can take its place; else 0. */
-  #recordToReplace(host: number): number {
-    const record = this.#host.runtime.findRecord(host, this.#mode) >>> 0
+  /** The record of an instruction in code of a mode, if a region can take its place; else 0. */
+  #recordToReplace(host: number, mode: number): number {
+    const record = this.#host.runtime.findRecord(host, mode) >>> 0
     const op = this.#u16[record >> 1]
     // A trace that begins across pages checks its second page in its first record, which can not be replaced.
     return op === OP_CROSS || op === OP_STALE ? 0 : record

@@ -14,6 +14,7 @@ function countingLoop(count: number, step: number): number[] {
 }
 
 const STEP_AT = 8
+const CR4_OSFXSR = 0x200n
 const TURNS = 500_000
 const BUDGET = 100_000_000
 
@@ -135,6 +136,27 @@ test('a compiler that answers late: what came too late for its code is not insta
   assert.equal(watched.translated, [])
   assert.ok(watched.statistic('outdated') > 0)
   assert.is(runLoop(watched), BigInt(TURNS * 5))
+})
+
+test('a compiler that answers when the processor is in another mode: the region is one of the mode it was asked for in', () => {
+  const { service, late } = lateService()
+  const watched = machine({ service })
+  const { cpu } = watched.it
+  watched.it.put(CODE, ...countingLoop(TURNS, 3))
+  runLoop(watched)
+  const before = cpu.readU64(L.CR4)
+  // Whether SSE is turned on is part of the mode.
+  cpu.writeU64(L.CR4, before ^ CR4_OSFXSR)
+  cpu.refresh()
+  for (const answer of late) answer()
+  late.length = 0
+  assert.ok(watched.translated.length > 0)
+  runLoop(watched)
+  assert.is(watched.statistic('translatedInstructions'), 0)
+  cpu.writeU64(L.CR4, before)
+  cpu.refresh()
+  assert.is(runLoop(watched), BigInt(TURNS * 3))
+  assert.ok(watched.statistic('translatedInstructions') > 0)
 })
 
 test('a compiler that must be started first is not, until that pays', () => {

@@ -6,20 +6,8 @@
  *
  * entry32: a multiboot 1 loader (QEMU's -kernel) enters here in protected
  * mode. The stub turns on long mode and joins entry64 with the same registers.
- * The header carries the address fields (flag bit 16) because a multiboot 1
- * loader does not take an ELF64 file otherwise.
  */
-#define MULTIBOOT_HEADER_MAGIC 0x1BADB002
-#define MULTIBOOT_LOADER_MAGIC 0x2BADB002
-#define MULTIBOOT_FLAGS 0x00010003
-
-	.section .boot, "awx"
-	.code32
-	.align 8
-multiboot_header:
-	.long MULTIBOOT_HEADER_MAGIC, MULTIBOOT_FLAGS
-	.long -(MULTIBOOT_HEADER_MAGIC + MULTIBOOT_FLAGS)
-	.long multiboot_header, image_begin, image_data_end, image_end, entry32
+#include "multiboot_header.h"
 
 entry32:
 	cli

@@ -180,7 +180,6 @@ export const CODE_WHOLE = 0x638
 export const RECORD_NEXT = 0x640
 export const RECORD_END = 0x644
 export const RAM_START = 0x648
-export const PAGES_START = 0x64c
 // Physical address of the exec page being decoded and its host page (filled by fetchPage).
 export const FETCH_HOST = 0x650
 export const RAM_END = 0x654

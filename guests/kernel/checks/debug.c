@@ -1,18 +1,8 @@
 /* Debug exceptions: single step, breakpoints in DR0-DR3, shadows (SDM vol. 3, 17.2 and 17.3). */
 #include "check.h"
+#include "../debug_registers.h"
 
-enum {
-	DR6_B0 = 1 << 0, DR6_B1 = 1 << 1, DR6_B2 = 1 << 2, DR6_B3 = 1 << 3, DR6_BS = 1 << 14,
-	DR6_HITS = DR6_B0 | DR6_B1 | DR6_B2 | DR6_B3 | DR6_BS,
-	DR7_ALWAYS = 1 << 10,
-	ON_EXECUTE = 0, ON_WRITE = 1, ON_ACCESS = 3,
-	BYTES_1 = 0, BYTES_2 = 1, BYTES_4 = 3, BYTES_8 = 2,
-};
-
-static uint64_t dr7(unsigned index, unsigned condition, unsigned length)
-{
-	return DR7_ALWAYS | 1ul << index * 2 | (uint64_t)(condition | length << 2) << (16 + index * 4);
-}
+enum { DR6_HITS = DR6_B0 | DR6_B1 | DR6_B2 | DR6_B3 | DR6_BS };
 
 /* #DB traps as they came; after `limit` of them the hook clears TF and DR7. */
 enum { MOST = 16 };

@@ -5,16 +5,7 @@
  * runs its workloads under paging, too. There is no GDT and no IDT of our own:
  * segments stay as they are, interrupts off, and a trap would be a reset.
  */
-#define MULTIBOOT_HEADER_MAGIC 0x1BADB002
-#define MULTIBOOT_LOADER_MAGIC 0x2BADB002
-#define MULTIBOOT_FLAGS 0x00010003
-
-	.section .boot, "awx"
-	.align 8
-multiboot_header:
-	.long MULTIBOOT_HEADER_MAGIC, MULTIBOOT_FLAGS
-	.long -(MULTIBOOT_HEADER_MAGIC + MULTIBOOT_FLAGS)
-	.long multiboot_header, image_begin, image_data_end, image_end, entry32
+#include "../multiboot_header.h"
 
 	.global	entry32
 entry32:

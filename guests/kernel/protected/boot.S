@@ -3,16 +3,7 @@
  * paging off, EBX = multiboot 1 information. Descriptor tables are
  * kernel_main's business.
  */
-#define MULTIBOOT_HEADER_MAGIC 0x1BADB002
-#define MULTIBOOT_LOADER_MAGIC 0x2BADB002
-#define MULTIBOOT_FLAGS 0x00010003
-
-	.section .boot, "awx"
-	.align 8
-multiboot_header:
-	.long MULTIBOOT_HEADER_MAGIC, MULTIBOOT_FLAGS
-	.long -(MULTIBOOT_HEADER_MAGIC + MULTIBOOT_FLAGS)
-	.long multiboot_header, image_begin, image_data_end, image_end, entry32
+#include "../multiboot_header.h"
 
 	.global	entry32
 entry32:

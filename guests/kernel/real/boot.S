@@ -4,17 +4,7 @@
  * through a 16-bit code segment. Paging is off.
  */
 #include "layout.h"
-#define MULTIBOOT_HEADER_MAGIC 0x1BADB002
-#define MULTIBOOT_LOADER_MAGIC 0x2BADB002
-#define MULTIBOOT_FLAGS 0x00010003
-
-	.section .boot, "awx"
-	.code32
-	.align 8
-multiboot_header:
-	.long MULTIBOOT_HEADER_MAGIC, MULTIBOOT_FLAGS
-	.long -(MULTIBOOT_HEADER_MAGIC + MULTIBOOT_FLAGS)
-	.long multiboot_header, image_begin, image_data_end, image_end, entry32
+#include "../multiboot_header.h"
 
 	.global	entry32
 entry32:

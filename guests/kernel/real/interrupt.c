@@ -1,5 +1,6 @@
 /* Interrupts, exceptions, flags and debugging in real mode (SDM vol. 3, 20.1.4). */
 #include "check.h"
+#include "../debug_registers.h"
 #include "../identity.h"
 
 #define SLOT_VECTOR 0x90
@@ -147,7 +148,7 @@ static void table_registers(void)
 }
 
 /* #DB traps as they came; after `limit` of them the hook clears TF and DR7. */
-enum { MOST = 4, DR7_ALWAYS = 1 << 10, DR6_B0 = 1, DR6_BS = 1 << 14 };
+enum { MOST = 4 };
 static struct {
 	unsigned count, limit;
 	uint32_t ip[MOST], dr6[MOST];

@@ -95,3 +95,9 @@ export class Instruction {
   immHi = 0
   imm2 = 0
 }
+
+/** Index of the memory operand, or -1. */
+export function memoryOperandOf(i: Instruction): number {
+  for (let operand = 0; operand < i.operandCount; operand++) if (i.opKind[operand] === OperandKind.mem) return operand
+  return -1
+}

@@ -3,11 +3,11 @@
  * as an arm of the big switch or as a function of its own; `Site` says how control leaves it in each case.
  */
 import { OperandKind } from '../decoder/instruction.ts'
-import { isWritten, type Use } from '../isa/table.ts'
+import { isAddress, isWritten, type Use } from '../isa/table.ts'
 import { VectorBuilder } from '../isa/vector-builder.ts'
 import { type Access, type Bytes, type FlagComponent, type OperandBytes, type Size, Vector } from '../isa/vocabulary.ts'
 import * as L from '../layout.ts'
-import type { Type, Value } from '../wasm/emitter.ts'
+import { BYTES, type Type, type Value } from '../wasm/emitter.ts'
 import type { Operation } from './operations.ts'
 import * as R from './record.ts'
 
@@ -31,7 +31,6 @@ const FLAG_PLACE: Record<FlagComponent, { address: number; type: Type }> = {
 const REGISTER_FIELD = [R.R_OPERAND0, R.R_OPERAND1, R.R_OPERAND2, R.R_OPERAND3] as const
 const ALL_VALID = 0xff
 const NOT_TOP = 0xc7ff
-const WHOLE = { i32: 4, f32: 4, i64: 8, f64: 8, v128: 16 } as const
 const MMX_EXPONENT = 0xffff
 
 export class InterpreterBuilder extends VectorBuilder {
@@ -116,7 +115,7 @@ export class InterpreterBuilder extends VectorBuilder {
     if (kind === OperandKind.imm || kind === OperandKind.one) return this.#immediate()
     if (kind === OperandKind.imm2) return this.#field16(REGISTER_FIELD[index] as number)
     if (kind === OperandKind.mem) {
-      if (use === 'a' || use === 'aw' || use === 'a?' || use === 'o') return this.#ea()
+      if (isAddress(use)) return this.#ea()
       if (this.vectorSize > 0 && use !== 'w') return this.readVectorMemory(index, use)
       if (use === 'r') return this.read(this.#ea(), this.#operandBytes(index))
       if (use === 'rw') return this.#readToModify(index)
@@ -142,7 +141,7 @@ export class InterpreterBuilder extends VectorBuilder {
   }
 
   protected storeVector(index: number, value: Value, offset: number): void {
-    this.store(WHOLE[value.type], this.#field16(REGISTER_FIELD[index] as number), value, offset)
+    this.store(BYTES[value.type], this.#field16(REGISTER_FIELD[index] as number), value, offset)
   }
 
   protected vectorAddress(index: number): Value {

@@ -1,5 +1,12 @@
 /** Writes decoded instructions as records. */
-import { type Instruction, NO_REGISTER, OperandKind, RIP_BASE, Segment } from '../decoder/instruction.ts'
+import {
+  type Instruction,
+  memoryOperandOf,
+  NO_REGISTER,
+  OperandKind,
+  RIP_BASE,
+  Segment,
+} from '../decoder/instruction.ts'
 import { indexOf } from '../decoder/opcodes.ts'
 import { isWritten, type Use } from '../isa/table.ts'
 import type { CodeKind } from '../isa/vocabulary.ts'
@@ -115,9 +122,10 @@ export class RecordWriter {
   instruction(at: number, op: number, i: Instruction, place: Place): number {
     let record = at
     if (needsFloatCheck(i, this.modeFloat)) record = this.#floatCheck(record, i, place)
-    const memory = this.#memoryOperand(i)
-    const scattered = memory && this.#isScattered(i)
-    const separate = memory && !scattered && this.#addressBefore(record, i, place)
+    const operandInMemory = memoryOperandOf(i)
+    const memory = operandInMemory >= 0
+    const scattered = memory && this.#usesOf(i.name)[operandInMemory] === 'o'
+    const separate = memory && !scattered && this.#addressBefore(record, i, place, operandInMemory)
     if (separate) record += R.RECORD_SIZE
     this.#header(record, op, place, i.length)
     const u16 = this.#u16
@@ -148,11 +156,6 @@ export class RecordWriter {
     this.#u16[(at + R.R_OP) >> 1] = op
     this.#u16[(at + R.R_COUNT) >> 1] = place.count
     this.#u16[(at + R.R_POSITION) >> 1] = (place.offset << 4) | length
-  }
-
-  #memoryOperand(i: Instruction): boolean {
-    for (let operand = 0; operand < i.operandCount; operand++) if (i.opKind[operand] === OperandKind.mem) return true
-    return false
   }
 
   #usesOf(name: number): readonly Use[] {
@@ -226,10 +229,6 @@ export class RecordWriter {
     this.#address(record, base, index, scale, lo, isAbsolute ? 0 : hi)
   }
 
-  #isScattered(i: Instruction): boolean {
-    return this.#usesOf(i.name)[i.opKind.indexOf(OperandKind.mem)] === 'o'
-  }
-
   /** The offset in the segment without vector indices, not cut yet; the rest of the address is told apart. */
   #scattered(record: number, i: Instruction, place: Place): void {
     this.#vectorOperands(record, i)
@@ -241,8 +240,7 @@ export class RecordWriter {
   }
 
   /** Writes the record that computes the address, if the instruction's own can not; else gives false. */
-  #addressBefore(record: number, i: Instruction, place: Place): boolean {
-    const operand = i.opKind.indexOf(OperandKind.mem)
+  #addressBefore(record: number, i: Instruction, place: Place, operand: number): boolean {
     const use = this.#usesOf(i.name)[operand]
     if (i.name !== NAME_LEA && use !== '-' && isChecked(i, this.codeKind))
       this.#segmentRecord(record, i, place, operand)

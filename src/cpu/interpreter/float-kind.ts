@@ -1,5 +1,5 @@
 /** Which of x87, MMX, SSE and AVX an instruction belongs to, as far as CR0, CR4 and XCR0 may forbid it. */
-import { type Instruction, OperandKind } from '../decoder/instruction.ts'
+import { type Instruction, memoryOperandOf, OperandKind } from '../decoder/instruction.ts'
 import { featuresOf, indexOf, isVex, nameOf } from '../decoder/opcodes.ts'
 import * as L from '../layout.ts'
 import * as R from './record.ts'
@@ -12,8 +12,16 @@ const AVX_NAMES = new Set(
   ['vldmxcsr', 'vstmxcsr', 'vzeroupper', 'vzeroall', ...TO_GENERAL.map((name) => `v${name}`)].map(indexOf),
 )
 
+/** By encoding, and whether it is the form with a memory operand; decoding asks for every instruction. */
+const known: (number | undefined)[] = []
+
 /** What must be there for an instruction besides general registers: a FLOAT_ number. */
 export function floatKind(i: Instruction): number {
+  const form = i.encoding * 2 + (memoryOperandOf(i) < 0 ? 0 : 1)
+  return (known[form] ??= findKind(i))
+}
+
+function findKind(i: Instruction): number {
   if (i.name === NAME_WAIT) return R.FLOAT_WAIT
   const features = featuresOf(i.encoding)
   if (features.includes('x87') || features.includes('fxsr')) return R.FLOAT_X87

@@ -297,7 +297,7 @@ packedBinaryImmediate('dp', (x, e, a, b, immediate) => {
   return x.simd('v128.and', first, chosen(x, e, immediate, 0))
 })
 
-// Approximations: any that are good to 12 bits. Denormal operands and results count as 0; no exception is ever raised.
+// Approximations, good to 12 bits as the manuals ask. Denormal operands and results count as 0; no exception is ever raised.
 
 const SIGNS = 0x80000000800000008000000080000000n
 const INDEFINITE = 0xffc00000ffc00000ffc00000ffc00000n

@@ -118,21 +118,7 @@ instruction('arpl', 'a? r', (x, destination, other) => {
   return isMemory ? undefined : x.exchangeIf(raised, selector, result)
 })
 
-// Far pointers
-
-for (const [name, segment] of [
-  ['les', 0],
-  ['lds', 3],
-] as const) {
-  instruction(
-    name,
-    'n a',
-    (x, register, address) => {
-      x.system('loadFarPointer', x.i32(segment), register, address, x.i32(x.size), x.accessFlags())
-    },
-    ENDS,
-  )
-}
+// Far pointers in the instruction
 
 instruction('jmp.far_ptr', 'n', (x, selector) => x.system('farJumpDirect', selector, x.wrap(x.farOffset())), ENDS)
 instruction(

@@ -181,7 +181,9 @@ instruction(
 )
 
 for (const [name, segment] of [
+  ['les', 0],
   ['lss', 2],
+  ['lds', 3],
   ['lfs', 4],
   ['lgs', 5],
 ] as const) {

@@ -35,6 +35,11 @@ export type Use =
   | '+f64'
   | 'int'
 
+/** Whether a definition gets the address of a memory operand of this use, not its value. */
+export function isAddress(use: Use): boolean {
+  return use === 'a' || use === 'aw' || use === 'a?' || use === 'o'
+}
+
 /** Whether an operand of this use is written. */
 export function isWritten(use: Use | undefined): boolean {
   return use !== undefined && (use.includes('w') || use.startsWith('+'))

@@ -1,6 +1,7 @@
 // Guest memory accesses that the fast path in the instruction does not do: TLB misses, page crossings, code pages, watched
 // pages, alignment checks, and the processor's own accesses to tables and stacks.
 
+import { FLAG_STACK } from '../interpreter/record'
 import * as L from '../layout'
 import { codeWritten, isRam, pageEntry } from './code'
 import { currentContext } from './context'
@@ -8,8 +9,6 @@ import { translate, translateSystem } from './paging'
 import { READ, WRITE } from './physical'
 import { count, fault, isCanonical, systemAddress, VECTOR_AC, VECTOR_GP, VECTOR_SS } from './state'
 import { watchAccess } from './watch'
-
-const STACK: u32 = 1
 
 // Outside 64-bit mode the sum of an address wraps around at 4 GB; the fast path of an instruction leaves that to the miss.
 function wrapped(address: u64): u64 {
@@ -19,7 +18,7 @@ function wrapped(address: u64): u64 {
 // Canonical and aligned as need be; false when it faulted.
 function checkAddress(linear: u64, size: u32, flags: u32): bool {
   if (!isCanonical(linear) || !isCanonical(linear + (size as u64) - 1)) {
-    fault((flags & STACK) != 0 ? VECTOR_SS : VECTOR_GP, 0)
+    fault((flags & FLAG_STACK) != 0 ? VECTOR_SS : VECTOR_GP, 0)
     return false
   }
   return size > 8 || isAligned(linear, size)

@@ -54,6 +54,20 @@ export function limitOf(descriptor: u64): u32 {
   return (accessRightsOf(descriptor) & AR_G) != 0 ? (raw << 12) | 0xfff : raw
 }
 
+// Of a gate: the selector of its code segment, or TSS.
+export function gateSelector(gate: u64): u32 {
+  return ((gate >> 16) as u32) & 0xffff
+}
+
+export function gateIsWide(gate: u64): bool {
+  return (accessRightsOf(gate) & TYPE_WIDE) != 0
+}
+
+// The offset, of 16 or 32 bits; a gate of long mode has more in its upper half.
+export function gateOffset(gate: u64): u64 {
+  return gateIsWide(gate) ? (gate & 0xffff) | ((gate >> 32) & 0xffff0000) : gate & 0xffff
+}
+
 export function isNull(selector: u32): bool {
   return (selector & 0xfffc) == 0
 }

@@ -8,6 +8,8 @@ import {
   CR0_EM,
   CR0_MP,
   CR0_TS,
+  CR4_OSFXSR,
+  CR4_OSXMMEXCPT,
   CR4_OSXSAVE,
   cr0,
   cr4,
@@ -20,8 +22,6 @@ import {
 } from './state'
 import { flushTargets } from './tlb'
 
-const CR4_OSFXSR: u64 = 0x200
-const CR4_OSXMMEXCPT: u64 = 0x400
 const XCR0_SSE_AVX: u64 = 6
 
 const FLAGS: u32 = 0x3f

@@ -4,13 +4,12 @@
 import * as L from '../layout'
 import { readSystem } from './access'
 import {
-  AR_DB,
-  AR_L,
   AR_P,
   accessRightsOf,
   dplOf,
-  isCode,
-  isNull,
+  gateIsWide,
+  gateOffset,
+  gateSelector,
   SYSTEM_INTERRUPT_GATE,
   SYSTEM_INTERRUPT_GATE_16,
   SYSTEM_TASK_GATE,
@@ -23,15 +22,17 @@ import { commitFrame, frameFits, onLongStack, onNewStack, onPresentStack, push, 
 import {
   checkRip,
   enterCode,
+  gateCode,
   innerDescriptor,
   innerLevel,
   innerPointer,
   innerSelector,
   readInnerStack,
-  readLongStack,
+  readInterruptStack,
+  readLevelStack,
   touch,
 } from './level'
-import { readDescriptor, readSelector, writeFromDescriptor, writeNull } from './segment'
+import { readSelector, writeFromDescriptor, writeNull } from './segment'
 import {
   cpl,
   fault,
@@ -51,8 +52,6 @@ import { switchTask, TASK_CALL, taskGateTarget } from './task'
 
 // Bit 1 of an error code: the index is one of the IDT.
 const ERROR_IDT: u32 = 2
-const TSS_RSP0: u32 = 4
-const TSS_IST1: u32 = 36
 
 // The event that is being delivered. Bit 0 of error codes on the way (EXT) says that no instruction asked for it.
 let external: u32 = 0
@@ -126,32 +125,26 @@ function selectorFault(vector: u32): void {
 }
 
 function readHandler(): bool {
-  selector = ((gateLow >> 16) as u32) & 0xffff
-  if (isNull(selector)) {
-    fault(VECTOR_GP, external)
-    return false
-  }
-  descriptor = readDescriptor(selector, VECTOR_GP, external)
+  selector = gateSelector(gateLow)
+  descriptor = gateCode(selector, external)
   if (faulted()) return false
   const ar = accessRightsOf(descriptor)
-  const wrongMode = longMode() && (ar & (AR_L | AR_DB)) != AR_L
   // Out of virtual-8086 mode only ring 0 is reached.
-  const wrongLevel = dplOf(ar) > cpl() || (virtual8086() && innerLevel(ar, cpl()) != 0)
-  if (!isCode(ar) || wrongMode || wrongLevel) selectorFault(VECTOR_GP)
+  if (virtual8086() && innerLevel(ar, cpl()) != 0) selectorFault(VECTOR_GP)
   else if ((ar & AR_P) == 0) selectorFault(VECTOR_NP)
   return !faulted()
 }
 
 function enterHandler(gate: u32): bool {
   if (!readHandler()) return false
-  const wide = (gate & TYPE_WIDE) != 0
-  const offset = wide ? (gateLow & 0xffff) | ((gateLow >> 32) & 0xffff0000) : gateLow & 0xffff
+  const offset = gateOffset(gateLow)
+  const bytes: u32 = gateIsWide(gateLow) ? 4 : 2
   const level = innerLevel(accessRightsOf(descriptor), cpl())
   const entered = longMode()
     ? enterLong(offset | (gateHigh << 32), level)
     : level == cpl()
-      ? enterSameLevel(offset, wide ? 4 : 2)
-      : enterInnerLevel(offset, wide ? 4 : 2, level)
+      ? enterSameLevel(offset, bytes)
+      : enterInnerLevel(offset, bytes, level)
   if (!entered) return false
   // An interrupt gate, unlike a trap gate, clears IF.
   const cleared = RFLAGS_TF | RFLAGS_NT | RFLAGS_RF | ((gate & 1) == 0 ? RFLAGS_IF : 0)
@@ -177,7 +170,7 @@ function enterLong(rip: u64, level: u32): bool {
   const ist = ((gateLow >> 32) as u32) & 7
   let rsp = load<u64>(L.RSP)
   if (ist != 0 || level != cpl()) {
-    rsp = readLongStack(ist != 0 ? TSS_IST1 + ((ist - 1) << 3) : TSS_RSP0 + (level << 3), external)
+    rsp = ist != 0 ? readInterruptStack(ist, external) : readLevelStack(level, external)
     if (faulted()) return false
   }
   onLongStack(rsp & ~(15 as u64), level)

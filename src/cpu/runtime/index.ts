@@ -70,7 +70,6 @@ export {
   movePointer,
   popAll,
   popSegment,
-  popSegmented,
   probeStack,
   pushAll,
   pushSegmented,

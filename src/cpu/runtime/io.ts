@@ -6,8 +6,8 @@ import * as L from '../layout'
 import { probeWrite, readData, readSystem, writeData } from './access'
 import { TYPE_WIDE } from './descriptor'
 import { ioPrivilege } from './flags'
-import { clearFault, complete, cpl, exit, faulted, gp0, virtual8086 } from './state'
-import { addressMask, ES, elementAddress, moveIndex, setIndex } from './string'
+import { clearFault, complete, cpl, exit, faulted, gp0, NUMBER_ES, virtual8086 } from './state'
+import { addressMask, elementAddress, moveIndex, setIndex } from './string'
 import { watchPorts } from './watch'
 
 const REASON_IO: u32 = 30
@@ -81,7 +81,7 @@ function nothingToDo(repeat: u32, addressSize: u32): bool {
 export function stringInput(size: u32, addressSize: u32, repeat: u32, _segment: u32): void {
   const port = load<u32>(L.RDX) & 0xffff
   if (!allowed(port, size) || nothingToDo(repeat, addressSize)) return
-  const destination = elementAddress(ES, L.RDI, size, addressMask(addressSize), 1)
+  const destination = elementAddress(NUMBER_ES, L.RDI, size, addressMask(addressSize), 1)
   if (faulted() || !probeWrite(destination, size, 0)) return
   store<u64>(L.IO_LINEAR, destination)
   store<u32>(L.IO_PENDING, L.IO_TO_MEMORY)

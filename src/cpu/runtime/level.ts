@@ -10,14 +10,34 @@ import {
   AR_UNUSABLE,
   accessRightsOf,
   dplOf,
+  isCode,
   isConforming,
   isNull,
   limitOf,
   TYPE_ACCESSED,
   TYPE_WIDE,
 } from './descriptor'
-import { setDescriptorType, stackDescriptor, writeCodeSegment, writeFromDescriptor, writeNull } from './segment'
-import { fault, faulted, gp0, isCanonical, segmentSelector, VECTOR_GP, VECTOR_NP, VECTOR_SS, VECTOR_TS } from './state'
+import {
+  readDescriptor,
+  setDescriptorType,
+  stackDescriptor,
+  writeCodeSegment,
+  writeFromDescriptor,
+  writeNull,
+} from './segment'
+import {
+  cpl,
+  fault,
+  faulted,
+  gp0,
+  isCanonical,
+  longMode,
+  segmentSelector,
+  VECTOR_GP,
+  VECTOR_NP,
+  VECTOR_SS,
+  VECTOR_TS,
+} from './state'
 
 // The stack of an inner level, outside long mode: selector, pointer and descriptor.
 export let innerSelector: u32 = 0
@@ -51,7 +71,7 @@ export function readInnerStack(level: u32, external: u32): bool {
 }
 
 // A stack pointer from a 64-bit TSS; the caller looks at faulted().
-export function readLongStack(offset: u32, external: u32): u64 {
+function readLongStack(offset: u32, external: u32): u64 {
   if (offset + 7 > load<u32>(L.TR + L.SEG_LIMIT)) {
     taskStateFault(external)
     return 0
@@ -59,6 +79,33 @@ export function readLongStack(offset: u32, external: u32): u64 {
   const rsp = readSystem(load<u64>(L.TR + L.SEG_BASE) + (offset as u64), 8)
   if (!faulted() && !isCanonical(rsp)) fault(VECTOR_SS, external)
   return rsp
+}
+
+const TSS_RSP0: u32 = 4
+const TSS_IST1: u32 = 36
+
+// The stack of a level, in long mode; the caller looks at faulted().
+export function readLevelStack(level: u32, external: u32): u64 {
+  return readLongStack(TSS_RSP0 + (level << 3), external)
+}
+
+// A stack of the interrupt stack table, 1 to 7; the caller looks at faulted().
+export function readInterruptStack(number: u32, external: u32): u64 {
+  return readLongStack(TSS_IST1 + ((number - 1) << 3), external)
+}
+
+// The code segment that a gate leads to, if the running level may enter it: its descriptor, or 0 when it faulted.
+export function gateCode(selector: u32, external: u32): u64 {
+  if (isNull(selector)) {
+    fault(VECTOR_GP, external)
+    return 0
+  }
+  const descriptor = readDescriptor(selector, VECTOR_GP, external)
+  if (faulted()) return 0
+  const ar = accessRightsOf(descriptor)
+  const wrongMode = longMode() && (ar & (AR_L | AR_DB)) != AR_L
+  if (!isCode(ar) || dplOf(ar) > cpl() || wrongMode) fault(VECTOR_GP, (selector & 0xfffc) | external)
+  return faulted() ? 0 : descriptor
 }
 
 // Sets the accessed bit of a segment that will be loaded; false when it faulted.

@@ -22,8 +22,10 @@ import {
 import { dataSegmentChanged, updateMode } from './mode'
 import {
   attend,
+  CR4_FSGSBASE,
   complete,
   cpl,
+  cr4,
   fault,
   faulted,
   faultPlain,
@@ -197,7 +199,7 @@ export function writeSegmentBase(segment: u32, base: u64): void {
 }
 
 function baseInstructionsAllowed(): bool {
-  if ((load<u64>(L.CR4) & 0x10000) != 0) return true
+  if ((cr4() & CR4_FSGSBASE) != 0) return true
   faultPlain(VECTOR_UD)
   return false
 }

@@ -1,13 +1,14 @@
 // Vector instructions that access memory element by element, with a mask: VMASKMOVPS and its kin, and gathers. What the mask
-// leaves out is not accessed, so it can not fault. Registers are given by their places in the CPU state. Each function gives 1 when it faulted.
+// leaves out is not accessed, so it can not fault. Registers are given by their places in the CPU state. Each function gives
+// 1 when it faulted.
 //
 // `how` tells of the address, as encode.ts writes it: number of the segment in bits 2:0, scale in bits 5:4, address size in
 // bits 15:8.
 
 import * as L from '../layout'
 import { loadSized, modifyCommit, modifyMiss, probeWrite, readData, writeData } from './access'
-import { faulted } from './state'
-import { addressMask, NUMBER_SS, operandAddress } from './string'
+import { faulted, NUMBER_SS } from './state'
+import { addressMask, operandAddress } from './string'
 
 // ACCESS_ flags of the segment.
 function accessOf(how: u32): u32 {

@@ -3,15 +3,14 @@
 //
 // Nothing moves the stack pointer but movePointer(), so that an instruction can do all that may fault before it.
 
+import { FLAG_STACK } from '../interpreter/record'
 import * as L from '../layout'
 import { probeWrite, readData, writeData } from './access'
 import { AR_DB } from './descriptor'
 import { segmentCheck } from './limit'
 import { loadSegment } from './segment'
-import { attend, complete, faulted, in64 } from './state'
+import { attend, complete, faulted, in64, NUMBER_SS } from './state'
 
-const STACK: u32 = 1
-const NUMBER_SS: u32 = 2
 const READ: u32 = 0
 const WRITE: u32 = 1
 
@@ -44,18 +43,18 @@ function stackAddress(pointer: u64, bytes: u32, write: u32): u64 {
 
 export function readStack(pointer: u64, bytes: u32): u64 {
   const linear = stackAddress(pointer, bytes, READ)
-  return faulted() ? 0 : readData(linear, bytes, STACK)
+  return faulted() ? 0 : readData(linear, bytes, FLAG_STACK)
 }
 
 export function writeStack(pointer: u64, value: u64, bytes: u32): void {
   const linear = stackAddress(pointer, bytes, WRITE)
-  if (!faulted()) writeData(linear, value, bytes, STACK)
+  if (!faulted()) writeData(linear, value, bytes, FLAG_STACK)
 }
 
 // Whether a push would succeed; false when it faulted.
 export function probePush(pointer: u64, bytes: u32): bool {
   const linear = stackAddress(pointer, bytes, WRITE)
-  return !faulted() && probeWrite(linear, bytes, STACK)
+  return !faulted() && probeWrite(linear, bytes, FLAG_STACK)
 }
 
 // For instructions: 0, or 1 when a push of so many bytes would fault.
@@ -75,13 +74,6 @@ export function pushSegmented(value: u64, bytes: u32): u32 {
 // What the top of the stack holds; the stack pointer stays. The caller looks at faulted().
 export function topSegmented(bytes: u32): u64 {
   return readStack(pointerAt(0), bytes)
-}
-
-// Pops a value; the caller looks at faulted().
-export function popSegmented(bytes: u32): u64 {
-  const value = topSegmented(bytes)
-  if (!faulted()) movePointer(bytes as i64)
-  return value
 }
 
 // POP to a segment register: the selector has been read from the top of the stack.

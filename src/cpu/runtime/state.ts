@@ -6,7 +6,6 @@ export const VECTOR_DE: u32 = 0
 export const VECTOR_DB: u32 = 1
 export const VECTOR_BP: u32 = 3
 export const VECTOR_OF: u32 = 4
-export const VECTOR_BR: u32 = 5
 export const VECTOR_UD: u32 = 6
 export const VECTOR_NM: u32 = 7
 export const VECTOR_DF: u32 = 8
@@ -37,6 +36,8 @@ export const CR4_PSE: u64 = 0x10
 export const CR4_PAE: u64 = 0x20
 export const CR4_PGE: u64 = 0x80
 export const CR4_PCE: u64 = 0x100
+export const CR4_OSFXSR: u64 = 0x200
+export const CR4_OSXMMEXCPT: u64 = 0x400
 export const CR4_UMIP: u64 = 0x800
 export const CR4_FSGSBASE: u64 = 0x10000
 export const CR4_OSXSAVE: u64 = 0x40000
@@ -63,6 +64,12 @@ export const EXIT_REASON_EXCEPTION: u32 = 0
 export const EXIT_REASON_TRIPLE_FAULT: u32 = 2
 export const EXIT_REASON_INT_WINDOW: u32 = 7
 export const EXIT_REASON_EPT_VIOLATION: u32 = 48
+
+// Numbers of segment registers, as instructions and runtime functions name them.
+export const NUMBER_ES: u32 = 0
+export const NUMBER_SS: u32 = 2
+export const NUMBER_DS: u32 = 3
+export const NUMBER_FS: u32 = 4
 
 // @inline
 export function cr0(): u64 {

@@ -10,7 +10,7 @@ import * as L from '../layout'
 import { loadSized, probeWrite, readData, writeData } from './access'
 import { contextBase, currentContext } from './context'
 import { segmentAllows, segmentCheck } from './limit'
-import { faulted, in64, RFLAGS_DF, systemFlags } from './state'
+import { faulted, in64, NUMBER_DS, NUMBER_ES, NUMBER_FS, NUMBER_SS, RFLAGS_DF, systemFlags } from './state'
 import { tlbEntry } from './tlb'
 import { anyBreakpoint } from './watch'
 
@@ -18,10 +18,6 @@ const COMPLETE: u32 = 0
 const FAULTED: u32 = 1
 const AGAIN: u32 = 2
 const WHILE_EQUAL: u32 = 1
-export const ES: u32 = 0
-export const NUMBER_SS: u32 = 2
-const NUMBER_DS: u32 = 3
-const NUMBER_FS: u32 = 4
 
 export function addressMask(addressSize: u32): u64 {
   if (addressSize == 64) return 0xffffffffffffffff
@@ -80,7 +76,7 @@ function inPlace(linear: u64, tag: u32): u32 {
 // Whether an operand in a segment always lies in it: in 64-bit mode, and in a flat segment of MODE_32.
 function unchecked(number: u32): bool {
   const mode = load<u32>(L.MODE) & L.MODE_SIZE_MASK
-  return mode == L.MODE_64 || (mode == L.MODE_32 && (number == ES || number == NUMBER_SS || number == NUMBER_DS))
+  return mode == L.MODE_64 || (mode == L.MODE_32 && (number == NUMBER_ES || number == NUMBER_SS || number == NUMBER_DS))
 }
 
 // Linear address of an offset; 64-bit mode has bases for FS and GS only.
@@ -125,15 +121,15 @@ export function stringMove(size: u32, addressSize: u32, repeat: u32, segment: u3
   const mask = addressMask(addressSize)
   const wanted = remaining(repeat, mask)
   if (wanted == 0) return COMPLETE
-  let left = chunk(repeat, wanted, min<u64>(room(segment, L.RSI, size, mask, 0), room(ES, L.RDI, size, mask, 1)))
+  let left = chunk(repeat, wanted, min<u64>(room(segment, L.RSI, size, mask, 0), room(NUMBER_ES, L.RDI, size, mask, 1)))
   if (addressSize == 16 && left > 1 && movesEights(size) && !reachBoth(segment, size, mask)) return FAULTED
   while (left != 0) {
     const source = elementAddress(segment, L.RSI, size, mask, 0)
     if (faulted()) return FAULTED
-    const destination = linearOf(ES, load<u64>(L.RDI) & mask)
+    const destination = linearOf(NUMBER_ES, load<u64>(L.RDI) & mask)
     const whole = wholeInPage(source, size) && wholeInPage(destination, size)
     const from = whole ? inPlace(source, L.TLB_READ) : 0
-    const to = from != 0 && (left > 1 || unchecked(ES)) ? inPlace(destination, L.TLB_WRITE) : 0
+    const to = from != 0 && (left > 1 || unchecked(NUMBER_ES)) ? inPlace(destination, L.TLB_WRITE) : 0
     const done: u64 = to != 0 ? left : 1
     if (to != 0) {
       if (addressSize == 16 && movesEights(size)) copyEights(from, to, (done as u32) * size)
@@ -151,7 +147,7 @@ export function stringMove(size: u32, addressSize: u32, repeat: u32, segment: u3
 function moveElement(source: u64, size: u32, mask: u64): bool {
   const value = readData(source, size, 0)
   if (faulted()) return false
-  const destination = elementAddress(ES, L.RDI, size, mask, 1)
+  const destination = elementAddress(NUMBER_ES, L.RDI, size, mask, 1)
   if (faulted()) return false
   writeData(destination, value, size, 0)
   return !faulted()
@@ -174,7 +170,7 @@ function reachBoth(segment: u32, size: u32, mask: u64): bool {
   const source = elementAddress(segment, L.RSI, size, mask, 0)
   if (!faulted()) readData(source, size, 0)
   if (faulted()) return false
-  const destination = elementAddress(ES, L.RDI, size, mask, 1)
+  const destination = elementAddress(NUMBER_ES, L.RDI, size, mask, 1)
   return !faulted() && probeWrite(destination, size, 0)
 }
 
@@ -205,9 +201,9 @@ export function stringStore(size: u32, addressSize: u32, repeat: u32, _segment: 
   const wanted = remaining(repeat, mask)
   if (wanted == 0) return COMPLETE
   const value = load<u64>(L.RAX)
-  let left = chunk(repeat, wanted, room(ES, L.RDI, size, mask, 1))
+  let left = chunk(repeat, wanted, room(NUMBER_ES, L.RDI, size, mask, 1))
   while (left != 0) {
-    const destination = elementAddress(ES, L.RDI, size, mask, 1)
+    const destination = elementAddress(NUMBER_ES, L.RDI, size, mask, 1)
     if (faulted()) return FAULTED
     const to = wholeInPage(destination, size) ? inPlace(destination, L.TLB_WRITE) : 0
     const done: u64 = to != 0 ? left : 1
@@ -280,11 +276,11 @@ export function stringCompare(size: u32, addressSize: u32, repeat: u32, segment:
   const mask = addressMask(addressSize)
   const wanted = remaining(repeat, mask)
   if (wanted == 0) return COMPLETE
-  let left = chunk(repeat, wanted, min<u64>(room(segment, L.RSI, size, mask, 0), room(ES, L.RDI, size, mask, 0)))
+  let left = chunk(repeat, wanted, min<u64>(room(segment, L.RSI, size, mask, 0), room(NUMBER_ES, L.RDI, size, mask, 0)))
   for (; left != 0; left--) {
     const a = element(segment, L.RSI, size, mask)
     if (faulted()) return FAULTED
-    const b = element(ES, L.RDI, size, mask)
+    const b = element(NUMBER_ES, L.RDI, size, mask)
     if (faulted()) return FAULTED
     moveIndex(L.RSI, 1, size, addressSize)
     moveIndex(L.RDI, 1, size, addressSize)
@@ -300,9 +296,9 @@ export function stringScan(size: u32, addressSize: u32, repeat: u32, _segment: u
   const wanted = remaining(repeat, mask)
   if (wanted == 0) return COMPLETE
   const a = size == 8 ? load<u64>(L.RAX) : load<u64>(L.RAX) & (((1 as u64) << ((size as u64) << 3)) - 1)
-  let left = chunk(repeat, wanted, room(ES, L.RDI, size, mask, 0))
+  let left = chunk(repeat, wanted, room(NUMBER_ES, L.RDI, size, mask, 0))
   for (; left != 0; left--) {
-    const b = element(ES, L.RDI, size, mask)
+    const b = element(NUMBER_ES, L.RDI, size, mask)
     if (faulted()) return FAULTED
     moveIndex(L.RDI, 1, size, addressSize)
     countDown(repeat, 1, addressSize)

@@ -11,6 +11,7 @@ import {
   accessRightsOf,
   baseOf,
   dplOf,
+  gateSelector,
   isCode,
   isConforming,
   isNull,
@@ -83,7 +84,7 @@ let targetDescriptor: u64 = 0
 
 // The TSS that a task gate names, for switchTask(); false when it faulted.
 export function taskGateTarget(gate: u64, external: u32): bool {
-  return taskTarget(((gate >> 16) as u32) & 0xffff, external)
+  return taskTarget(gateSelector(gate), external)
 }
 
 // A TSS that is to be entered; false when it faulted.

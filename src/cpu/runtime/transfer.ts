@@ -4,11 +4,12 @@
 import * as L from '../layout'
 import { readData } from './access'
 import {
-  AR_DB,
-  AR_L,
   AR_P,
   accessRightsOf,
   dplOf,
+  gateIsWide,
+  gateOffset,
+  gateSelector,
   isCode,
   isConforming,
   isNull,
@@ -17,19 +18,19 @@ import {
   SYSTEM_TASK_GATE,
   SYSTEM_TSS,
   SYSTEM_TSS_16,
-  TYPE_WIDE,
 } from './descriptor'
 import { commitFrame, onLongStack, onNewStack, onPresentStack, push, takeFrame } from './frame'
 import {
   checkCode,
   checkRip,
   enterCode,
+  gateCode,
   innerDescriptor,
   innerLevel,
   innerPointer,
   innerSelector,
   readInnerStack,
-  readLongStack,
+  readLevelStack,
   touch,
 } from './level'
 import { farCallReal, farJumpReal } from './real'
@@ -49,8 +50,6 @@ import {
   VECTOR_NP,
 } from './state'
 import { switchTask, TASK_CALL, TASK_JUMP, taskGateTarget, taskTarget } from './task'
-
-const TSS_RSP0: u32 = 4
 
 // Where a far transfer leads, read before anything changes.
 let targetRip: u64 = 0
@@ -192,34 +191,19 @@ function enterTask(type: u32, kind: u32): void {
 function openGate(): bool {
   if (!systemAllowed()) return false
   const gate = targetDescriptor
-  const gateSelector = targetSelector
-  targetSelector = ((gate >> 16) as u32) & 0xffff
-  if (isNull(targetSelector)) {
-    gp0()
-    return false
-  }
-  targetDescriptor = readDescriptor(targetSelector, VECTOR_GP, 0)
+  const selector = targetSelector
+  targetSelector = gateSelector(gate)
+  targetDescriptor = gateCode(targetSelector, 0)
   if (faulted()) return false
-  const ar = accessRightsOf(targetDescriptor)
-  if (!isCode(ar) || dplOf(ar) > cpl() || (longMode() && (ar & (AR_L | AR_DB)) != AR_L)) {
-    fault(VECTOR_GP, targetSelector & 0xfffc)
-    return false
-  }
-  targetRip = gateOffset(gateSelector, gate)
+  targetRip = longMode() ? longGateOffset(selector, gate) : gateOffset(gate)
   return !faulted() && checkCode(targetSelector, targetDescriptor, 0)
 }
 
-function gateOffset(selector: u32, gate: u64): u64 {
-  if (!gateIsWide(gate)) return gate & 0xffff
-  const low = (gate & 0xffff) | ((gate >> 32) & 0xffff0000)
-  if (!longMode()) return low
+// Long mode's call gates are 16 bytes long.
+function longGateOffset(selector: u32, gate: u64): u64 {
   const high = readDescriptorHigh(selector, VECTOR_GP)
   if (!faulted() && ((high >> 40) & 31) != 0) fault(VECTOR_GP, selector & 0xfffc)
-  return low | (high << 32)
-}
-
-function gateIsWide(gate: u64): bool {
-  return (accessRightsOf(gate) & TYPE_WIDE) != 0
+  return gateOffset(gate) | (high << 32)
 }
 
 function jumpThroughGate(): void {
@@ -265,7 +249,7 @@ function callInnerLevel(level: u32, bytes: u32, parameters: u32): void {
 // The same in long mode: SS becomes null.
 function callLongLevel(level: u32): void {
   if (!ripAllowed()) return
-  const rsp = readLongStack(TSS_RSP0 + (level << 3), 0)
+  const rsp = readLevelStack(level, 0)
   if (faulted()) return
   onLongStack(rsp, level)
   push(segmentSelector(L.SS) as u64, 8)

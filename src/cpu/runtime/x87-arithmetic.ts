@@ -291,7 +291,7 @@ function changeSign(flip: u32, clear: u32): void {
 }
 
 // Takes ST(0) apart; whether it is a number.
-function takeNumber(): bool {
+export function takeNumber(): bool {
   begin()
   if (isEmpty(0)) {
     stackUnderflow()

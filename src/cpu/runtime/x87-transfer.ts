@@ -25,7 +25,7 @@ import {
   unpack64,
 } from './softfloat'
 import { toInteger } from './softfloat-convert'
-import { isNan } from './x87-arithmetic'
+import { isNan, takeNumber } from './x87-arithmetic'
 import { tryLoadDouble, tryLoadInteger, tryLoadSingle, tryToDouble } from './x87-fast'
 import {
   addressOf,
@@ -151,21 +151,15 @@ function decide(): void {
   store<u32>(L.X87_STORES, (Status.flags & Control.unmasked & (IE | OE | UE)) == 0 ? 1 : 0)
 }
 
-// Takes ST(0) apart for a store; whether it is a number.
-function takeNumber(): bool {
-  begin()
-  if (isEmpty(0)) {
-    stackUnderflow()
-    return false
-  }
-  unpackRegister(0)
-  // Storing is no arithmetic: a denormal register is no exception.
+// Takes ST(0) apart for a store; whether it is a number. Storing is no arithmetic: a denormal register is no exception.
+function takeForStore(): bool {
+  const isNumber = takeNumber()
   Status.denormal = 0
-  return !isNan()
+  return isNumber
 }
 
 export function x87ToSingle(): u32 {
-  if (takeNumber() && A.kind == FINITE) round(24, -126, 127)
+  if (takeForStore() && A.kind == FINITE) round(24, -126, 127)
   decide()
   return pack32()
 }
@@ -173,7 +167,7 @@ export function x87ToSingle(): u32 {
 export function x87ToDouble(): u64 {
   const usual = tryToDouble()
   if (usual != 0) return usual
-  if (takeNumber() && A.kind == FINITE) round(53, -1022, 1023)
+  if (takeForStore() && A.kind == FINITE) round(53, -1022, 1023)
   decide()
   return pack64()
 }

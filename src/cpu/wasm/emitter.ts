@@ -10,6 +10,8 @@
 import binaryen from 'binaryen'
 
 export type Type = 'i32' | 'i64' | 'f32' | 'f64' | 'v128'
+/** Width of a value in memory. */
+export const BYTES = { i32: 4, i64: 8, f32: 4, f64: 8, v128: 16 } as const satisfies Record<Type, number>
 type IntegerType = 'i32' | 'i64'
 export type Module = binaryen.Module
 
@@ -49,8 +51,7 @@ export class Value {
 
   /** A number of an integer type, or the 128 bits of a vector. */
   static constant(module: binaryen.Module, type: Type, value: bigint): Value {
-    const bits = { i32: 32, i64: 64, f32: 32, f64: 64, v128: 128 }[type]
-    return new Value(module, type, 0, -1, BigInt.asUintN(bits, value))
+    return new Value(module, type, 0, -1, BigInt.asUintN(BYTES[type] * 8, value))
   }
 
   static local(module: binaryen.Module, type: Type, index: number): Value {
