@@ -10,7 +10,7 @@ import { Access, type Bytes, type OperandBytes, type Size } from '../src/cpu/isa
 import * as L from '../src/cpu/layout.ts'
 import type { Type, Value } from '../src/cpu/wasm/emitter.ts'
 import { STACK_SLOT, slotOf } from './pages.ts'
-import { PathBuilder, upperHalf } from './paths.ts'
+import { PathBuilder } from './paths.ts'
 
 /** Of a segment's access rights: unusable, S, code, expand-down, writable. */
 const DATA_RIGHTS = 0x1001e
@@ -101,7 +101,7 @@ export class TranslatorBuilder extends PathBuilder {
   }
 
   #part(register: number, size: Size, shift: number): Value {
-    const whole = this.register64(register)
+    const whole = this.register(register)
     if (size === 64) return whole
     const moved = shift ? this.binary('shr_u', whole, this.i64(shift)) : whole
     return this.let(this.cut(this.wrap(moved), size))
@@ -114,16 +114,16 @@ export class TranslatorBuilder extends PathBuilder {
   }
 
   #writePart(register: number, value: Value, size: Size, shift: number): void {
-    if (size === 64) this.setRegister64(register, value.type === 'i32' ? this.extendUnsigned(value) : value)
+    if (size === 64) this.setRegister(register, value.type === 'i32' ? this.extendUnsigned(value) : value)
     else if (size === 32) {
       const whole = value.type === 'i64' ? this.binary('and', value, this.i64(0xffff_ffff)) : this.extendUnsigned(value)
-      this.setRegister64(register, whole)
+      this.setRegister(register, whole)
     } else {
       const mask = (size === 8 ? 0xffn : 0xffffn) << BigInt(shift)
       const wide = value.type === 'i32' ? this.extendUnsigned(value) : value
       const part = this.binary('and', this.binary('shl', wide, this.i64(shift)), this.i64(mask))
-      const rest = this.binary('and', this.register64(register), this.i64(BigInt.asUintN(64, ~mask)))
-      this.setRegister64(register, this.binary('or', rest, part))
+      const rest = this.binary('and', this.register(register), this.i64(BigInt.asUintN(64, ~mask)))
+      this.setRegister(register, this.binary('or', rest, part))
     }
   }
 
@@ -152,10 +152,10 @@ export class TranslatorBuilder extends PathBuilder {
     }
     const operand = this.#instruction.opReg[index] as number
     const number = operand < 16 ? operand : operand - 16
-    const before = this.register64(number)
+    const before = this.register(number)
     this.#writeOperandRegister(index, value)
-    const after = this.register64(number)
-    this.setRegister64(number, this.select(condition.condition, after, before))
+    const after = this.register(number)
+    this.setRegister(number, this.select(condition.condition, after, before))
   }
 
   /** The result that flags were made of is to be found in a register, as long as nothing else is written there. */
@@ -163,7 +163,7 @@ export class TranslatorBuilder extends PathBuilder {
     const { lazy } = this.env
     const register = this.#instruction.opReg[index] as number
     if (lazy?.result !== result || register >= 16) return
-    lazy.destination = { register, value: this.register64(register) }
+    lazy.destination = { register, value: this.register(register) }
   }
 
   #commitMemory(index: number, value: Value): void {
@@ -176,22 +176,21 @@ export class TranslatorBuilder extends PathBuilder {
     return value
   }
 
-  // Vector registers
-
   protected loadVector(index: number, type: Type, _bytes: 4 | 8 | 16, offset: number): Value {
-    const register = this.#instruction.opReg[index] as number
-    if (offset !== 0) return this.load('v128', 16, this.i32(0), upperHalf(register))
-    const vector = this.xmm(register)
-    return type === 'v128' ? vector : this.let(this.lane(SHAPE[type], vector, 0))
+    const half = this.vectorHalf(this.#instruction.opReg[index] as number, offset === 0 ? 0 : 1)
+    return type === 'v128' ? half : this.let(this.lane(SHAPE[type], half, 0))
   }
 
+  /** A scalar goes to the lowest element, the rest is kept. */
   protected storeVector(index: number, value: Value, offset: number): void {
     const register = this.#instruction.opReg[index] as number
-    if (offset !== 0) this.store(16, this.i32(0), value, upperHalf(register))
-    else if (value.type === 'v128') this.setXmm(register, value, false)
-    else this.setXmm(register, this.withLane(SHAPE[value.type], this.xmm(register), 0, value), false)
+    const half = offset === 0 ? 0 : 1
+    const { type } = value
+    const whole = type === 'v128' ? value : this.withLane(SHAPE[type], this.vectorHalf(register, half), 0, value)
+    this.setVectorHalf(register, half, whole)
   }
 
+  /** Only who writes registers in memory asks for it. */
   protected vectorAddress(): never {
     throw new NotTranslatable(this.#entry.name)
   }
@@ -215,7 +214,7 @@ export class TranslatorBuilder extends PathBuilder {
   }
 
   rarely(condition: Value): void {
-    this.if(condition, () => this.leaveToInterpret(this.#offset))
+    this.#leaveIf(condition)
   }
 
   // Memory
@@ -225,7 +224,7 @@ export class TranslatorBuilder extends PathBuilder {
     const i = this.#instruction
     let address = this.#baseAndDisplacement(i)
     if (i.memIndex !== NO_REGISTER) {
-      const index = this.binary('shl', this.register64(i.memIndex), this.i64(i.memScale))
+      const index = this.binary('shl', this.register(i.memIndex), this.i64(i.memScale))
       address = this.binary('add', address, index)
     }
     if (i.addressSize !== 64)
@@ -234,10 +233,6 @@ export class TranslatorBuilder extends PathBuilder {
     if (this.#entry.bitString && i.opKind[1] === OperandKind.gpr)
       address = this.moveByBits(address, this.#readRegister(1))
     this.#address = this.let(address)
-    if (this.mustBeAligned) {
-      const low = this.binary('and', this.wrap(this.#address), this.i32(this.memoryBytes - 1))
-      this.if(low, () => this.leaveToInterpret(this.#offset))
-    }
     return this.#address
   }
 
@@ -249,7 +244,7 @@ export class TranslatorBuilder extends PathBuilder {
     if (i.memBase === NO_REGISTER) return this.i64(BigInt.asUintN(64, displacement))
     // POP computes its address with RSP already moved.
     const moved = this.#entry.name === 'pop' && i.memBase === 4 ? BigInt(i.operandSize / 8) : 0n
-    return this.binary('add', this.register64(i.memBase), this.i64(BigInt.asUintN(64, displacement + moved)))
+    return this.binary('add', this.register(i.memBase), this.i64(BigInt.asUintN(64, displacement + moved)))
   }
 
   #addSegment(address: Value): Value {
@@ -297,10 +292,24 @@ export class TranslatorBuilder extends PathBuilder {
   #host(linear: Value, bytes: OperandBytes, write: boolean, access: Access | undefined): Value {
     const slot = this.#slot(access)
     if (slot === undefined) return this.binary('add', this.wrap(linear), this.#lookUp(linear, bytes, write).addend)
-    const key = this.binary('and', linear, this.i64(BigInt.asUintN(64, BigInt(-4096 | (bytes - 1)))))
+    const isVector = bytes >= 16
+    // A vector often is not aligned; where it must be, that is looked at when the tag is another one.
+    const lowBits = isVector && !this.mustBeAligned ? 0 : bytes - 1
+    const key = this.binary('and', linear, this.i64(BigInt.asUintN(64, BigInt(-4096 | lowBits))))
     const tag = this.state64(slot + (write ? L.SLOT_WRITE : L.SLOT_READ))
-    this.if(this.compare('ne', key, tag), () => this.#fillSlot(slot, linear, bytes, write))
+    this.if(this.compare('ne', key, tag), () => {
+      if (isVector && lowBits !== 0) this.#leaveIf(this.binary('and', this.wrap(linear), this.i32(lowBits)))
+      this.#fillSlot(slot, linear, bytes, write)
+    })
+    if (isVector && lowBits === 0) {
+      const inPage = this.binary('and', this.wrap(linear), this.i32(4095))
+      this.#leaveIf(this.compare('gt_u', inPage, this.i32(4096 - bytes)))
+    }
     return this.binary('add', this.wrap(linear), this.state32(slot + L.SLOT_ADDEND))
+  }
+
+  #leaveIf(condition: Value): void {
+    this.if(condition, () => this.leaveToInterpret(this.#offset))
   }
 
   /** The slot of the operand's page; definitions that compute an address of their own have none. */
@@ -315,7 +324,7 @@ export class TranslatorBuilder extends PathBuilder {
     const entry = this.tlbEntry(linear)
     const tag = this.load('i64', 8, entry, write ? L.TLB_WRITE : L.TLB_READ)
     const outside = this.compare('ge_u', this.binary('xor', tag, linear), this.i64(4096 - (bytes - 1)))
-    this.if(outside, () => this.leaveToInterpret(this.#offset))
+    this.#leaveIf(outside)
     return { tag, addend: this.load('i32', 4, entry, L.TLB_ADDEND) }
   }
 

@@ -8,7 +8,8 @@
  *
  * A slot's tag is compared with the address without its offset but with the bits that an aligned operand has clear: so one
  * comparison also says that the operand does not cross into the next page, and L.NO_PAGE, which has one of the bits in
- * between set, compares equal with no address. What is not aligned goes through the TLB.
+ * between set, compares equal with no address. What is not aligned goes through the TLB; of a vector that need not be aligned
+ * the page alone is compared, and then whether it crosses.
  */
 import { type Instruction, NO_REGISTER, RIP_BASE, Segment } from '../src/cpu/decoder/instruction.ts'
 import * as L from '../src/cpu/layout.ts'
@@ -16,6 +17,7 @@ import * as L from '../src/cpu/layout.ts'
 const REGISTERS = 16
 const OTHERS = L.PAGE_SLOT_COUNT - REGISTERS
 const RSP_NUMBER = 4
+const PAGE = 4096
 
 function slot(number: number): number {
   return L.PAGE_SLOTS + number * L.PAGE_SLOT_SIZE
@@ -29,5 +31,7 @@ export function slotOf(i: Instruction, offset: number): number {
   const page = (address: number): number => slot(REGISTERS + ((address >>> 12) % OTHERS))
   if (i.memSegment === Segment.fs || i.memSegment === Segment.gs) return page(i.dispLo)
   if (i.memBase === RIP_BASE) return page(offset + i.length + i.dispLo)
-  return i.memBase === NO_REGISTER ? page(i.dispLo) : slot(i.memBase)
+  // The base of an array is in the displacement, or in the base register.
+  const isFar = Math.abs(i.dispLo) >= PAGE
+  return i.memBase === NO_REGISTER || isFar ? page(i.dispLo) : slot(i.memBase)
 }

@@ -27,27 +27,20 @@ import type { Type, Value } from '../src/cpu/wasm/emitter.ts'
 import { copyEnv, type Env, emptyEnv, type Producer } from './env.ts'
 import { type LazyKind, putOff, TranslatorFlags } from './flags.ts'
 
-/** Registers are counted from the general ones on, then the vector registers. */
-const VECTORS = 16
-
-function typeOf(register: number): Type {
-  return register < VECTORS ? 'i64' : 'v128'
-}
-
-function placeOf(register: number): number {
-  return register < VECTORS ? L.GPR + register * 8 : L.YMM + (register - VECTORS) * L.YMM_SIZE
-}
-
-/** Where bits 255:128 of a vector register are. */
-export function upperHalf(register: number): number {
-  return L.YMM + register * L.YMM_SIZE + 16
-}
-
 const PIECE: Record<FlagComponent, { address: number; type: Type }> = {
   result: { address: L.FLAG_RESULT, type: 'i64' },
   carry: { address: L.FLAG_CARRY, type: 'i32' },
   overflow: { address: L.FLAG_OVERFLOW, type: 'i32' },
   aux: { address: L.FLAG_AUX, type: 'i32' },
+}
+
+/** Of the numbers of registers the first that is half a vector register. */
+const VECTORS = 16
+const WHOLE = { i32: 4, i64: 8, f32: 4, f64: 8, v128: 16 } as const
+
+/** Where a register lies in the CPU state. */
+function addressOf(register: number): number {
+  return register < VECTORS ? L.GPR + register * 8 : L.YMM + (register - VECTORS) * (L.YMM_SIZE / 2)
 }
 
 /** How the flags must be where paths meet: as pieces, in any way, or not at all since nobody can see them any more. */
@@ -56,7 +49,8 @@ export type FlagsNeed = 'pieces' | 'any' | 'none'
 export abstract class PathBuilder extends VectorBuilder {
   env: Env = emptyEnv()
   declare readonly flags: TranslatorFlags
-  readonly #homes: Value[] = []
+  /** By register number, from VECTORS on halves of vector registers. */
+  readonly #homes = new Map<number, Value>()
   #page!: Value
   #tlb!: Value
   #rip!: Value
@@ -78,7 +72,7 @@ export abstract class PathBuilder extends VectorBuilder {
   /** Makes the locals of the region's function. `page` is the linear address of the region's page. */
   open(page: Value, mode: number): void {
     this.codeKind = codeKindOf(mode)
-    for (let register = 0; register < VECTORS + 16; register++) this.#homes.push(this.variable(typeOf(register)))
+    for (let register = 0; register < VECTORS; register++) this.#home(register)
     this.#page = page
     this.#tlb = this.#loaded('i32', L.TLB_BASE)
     this.#budget = this.#loaded('i32', L.BUDGET)
@@ -89,7 +83,7 @@ export abstract class PathBuilder extends VectorBuilder {
   /** Emits the region's code between the loading of what it uses and the storing of what it changes. */
   enclose(body: () => void): void {
     const code = this.collect(body, 'epilogue')
-    for (const register of this.#used) this.#fill(this.#homes[register] as Value, placeOf(register))
+    for (const register of this.#used) this.#fill(this.#home(register), addressOf(register))
     this.statement(code)
     this.#epilogue()
   }
@@ -102,8 +96,7 @@ export abstract class PathBuilder extends VectorBuilder {
 
   #fill(home: Value, address: number): void {
     const { type } = home
-    const bytes = type === 'v128' ? 16 : type === 'i64' ? 8 : 4
-    this.assign(home, this.load(type, bytes, this.i32(0), address))
+    this.assign(home, this.load(type, WHOLE[type], this.i32(0), address))
   }
 
   /** Returns without having done anything unless a page of the region lies where it lay. */
@@ -126,8 +119,8 @@ export abstract class PathBuilder extends VectorBuilder {
   #epilogue(): void {
     this.#reviveFlags()
     for (const register of this.#written) {
-      const home = this.#homes[register] as Value
-      this.store(home.type === 'v128' ? 16 : 8, this.i32(0), home, placeOf(register))
+      const home = this.#home(register)
+      this.store(WHOLE[home.type], this.i32(0), home, addressOf(register))
     }
     this.setState64(L.RIP, this.#rip)
     this.setState32(L.BUDGET, this.#budget)
@@ -180,12 +173,17 @@ export abstract class PathBuilder extends VectorBuilder {
   #registerMoves(): { home: Value; value: Value }[] {
     const moves: { home: Value; value: Value }[] = []
     for (const [register, value] of this.env.registers) {
-      const home = this.#homes[register] as Value
+      const home = this.#home(register)
       if (value.localIndex === home.localIndex) continue
-      const isHome = value.localIndex >= 0 && this.#homes.some(({ localIndex }) => localIndex === value.localIndex)
-      moves.push({ home, value: isHome ? this.#copied(value) : value })
+      moves.push({ home, value: this.#isHome(value) ? this.#copied(value) : value })
     }
     return moves
+  }
+
+  #isHome({ localIndex }: Value): boolean {
+    if (localIndex < 0) return false
+    for (const home of this.#homes.values()) if (home.localIndex === localIndex) return true
+    return false
   }
 
   #storeFlags(need: FlagsNeed): void {
@@ -317,31 +315,37 @@ export abstract class PathBuilder extends VectorBuilder {
   }
 
   #valueOf(key: number | FlagComponent, env: Env): Value {
-    if (typeof key === 'number') return env.registers.get(key) ?? (this.#homes[key] as Value)
+    if (typeof key === 'number') return env.registers.get(key) ?? this.#home(key)
     return env.flags.get(key) ?? this.#loadPiece(key)
   }
 
   // State
 
-  protected register64(register: number): Value {
-    this.#used.add(register)
-    return this.env.registers.get(register) ?? (this.#homes[register] as Value)
+  #home(register: number): Value {
+    const known = this.#homes.get(register)
+    if (known !== undefined) return known
+    const home = this.lastingVariable(register < VECTORS ? 'i64' : 'v128')
+    this.#homes.set(register, home)
+    return home
   }
 
-  protected setRegister64(register: number, value: Value): void {
+  protected register(register: number): Value {
+    this.#used.add(register)
+    return this.env.registers.get(register) ?? this.#home(register)
+  }
+
+  protected setRegister(register: number, value: Value): void {
     this.#written.add(register)
     this.#used.add(register)
     this.env.registers.set(register, this.let(value))
   }
 
-  /** The low half of a vector register. (The upper halves stay in the CPU state.) */
-  override xmm(register: number): Value {
-    return this.register64(VECTORS + register)
+  vectorHalf(register: number, half: 0 | 1): Value {
+    return this.register(VECTORS + register * 2 + half)
   }
 
-  override setXmm(register: number, value: Value, clears: boolean): void {
-    this.setRegister64(VECTORS + register, value)
-    if (clears) this.store(16, this.i32(0), this.v128(0n), upperHalf(register))
+  setVectorHalf(register: number, half: 0 | 1, value: Value): void {
+    this.setRegister(VECTORS + register * 2 + half, value)
   }
 
   readFlag(name: FlagComponent): Value {

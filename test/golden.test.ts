@@ -65,6 +65,14 @@ const REGIONS: Readonly<Record<string, Golden>> = {
   },
   'across-pages': { about: 'an instruction in two pages', code: '48 83 c0 08 | c3', at: 0xffe },
   'shift-by-cl': { about: 'a count of zero changes no flag', code: 'd3 e0 | 72 01 | 90 | c3' },
+  'vector-loop': {
+    about: 'XMM registers live in locals; an operand that must be aligned costs no more than a comparison of its page',
+    code: '66 0f fe 06 | 66 0f 70 c8 4e | 48 83 c6 10 | 66 0f ef c1 | 48 39 ce | 75 ea | c3',
+  },
+  'vector-halves': {
+    about: 'YMM registers: the halves apart, those above XMM0 cleared; an operand that may lie anywhere',
+    code: 'c5 fd fe 06 | c5 f9 ef c1 | c3',
+  },
   'partly-translated': { about: 'CPUID is left to the interpreter', code: '01 d8 | 0f a2 | 01 d8 | c3' },
 }
 

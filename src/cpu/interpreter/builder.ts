@@ -129,6 +129,14 @@ export class InterpreterBuilder extends VectorBuilder {
 
   // Vector operands
 
+  vectorHalf(register: number, half: 0 | 1): Value {
+    return this.load('v128', 16, this.i32(0), L.YMM + register * L.YMM_SIZE + half * 16)
+  }
+
+  setVectorHalf(register: number, half: 0 | 1, value: Value): void {
+    this.store(16, this.i32(0), value, L.YMM + register * L.YMM_SIZE + half * 16)
+  }
+
   protected loadVector(index: number, type: Type, bytes: 4 | 8 | 16, offset: number): Value {
     return this.load(type, bytes, this.#field16(REGISTER_FIELD[index] as number), offset)
   }

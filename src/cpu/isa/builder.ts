@@ -98,6 +98,9 @@ export abstract class Builder extends Emitter {
    * otherwise, memory is written with its old value.
    */
   abstract exchangeIf(condition: Value, old: Value, value: Value): Value
+  /** Bits 127:0 (half 0) or 255:128 (half 1) of a vector register by its number. */
+  abstract vectorHalf(register: number, half: 0 | 1): Value
+  abstract setVectorHalf(register: number, half: 0 | 1, value: Value): void
   /** Bits 127:0 of a vector register operand, whatever its use. */
   abstract current(operand: number): Value
   /** Bits 255:128 of a vector operand that is read. */
@@ -132,14 +135,7 @@ export abstract class Builder extends Emitter {
 
   /** An XMM register that the instruction implies. */
   xmm(register: number): Value {
-    return this.load('v128', 16, this.i32(0), L.YMM + register * L.YMM_SIZE)
-  }
-
-  /** Writes an implied XMM register, and clears bits 255:128 or leaves them alone. */
-  setXmm(register: number, value: Value, clears: boolean): void {
-    const place = L.YMM + register * L.YMM_SIZE
-    this.store(16, this.i32(0), value, place)
-    if (clears) this.store(16, this.i32(0), this.v128(0n), place + 16)
+    return this.vectorHalf(register, 0)
   }
 
   /** Raises an exception at this instruction and leaves it. */

@@ -55,7 +55,8 @@ for (const [name, compare] of [
       'r r r',
       (x, a, b, control) => {
         const result = settle(x, compare(x, a, b, control))
-        x.setXmm(0, x.call('comparisonMask', 'v128', result, control), prefix === 'v')
+        x.setVectorHalf(0, 0, x.call('comparisonMask', 'v128', result, control))
+        if (prefix === 'v') x.setVectorHalf(0, 1, x.v128(0n))
       },
       options,
     )

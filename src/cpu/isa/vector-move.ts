@@ -1,6 +1,5 @@
 /** Moves between vector registers, memory and general registers. */
 import { OperandKind } from '../decoder/instruction.ts'
-import * as L from '../layout.ts'
 import type { Value } from '../wasm/emitter.ts'
 import type { Builder } from './builder.ts'
 import { bitsSet, element, pick, shapeOf, type Width, withElement } from './element.ts'
@@ -165,18 +164,21 @@ for (const [name, width] of [
   })
 }
 
-// Clearing of upper halves, or all
+// Clearing of upper halves, or all, of the registers that the mode has
 
-for (const name of ['vzeroupper', 'vzeroall'] as const) {
-  instruction(name, '', (x) => {
-    const clear = (first: number) => {
-      for (let register = first; register < first + 8; register++) {
-        x.setXmm(register, name === 'vzeroall' ? x.v128(0n) : x.xmm(register), true)
+for (const [name, halves] of [
+  ['vzeroupper', [1]],
+  ['vzeroall', [0, 1]],
+] as const) {
+  instruction(
+    name,
+    '',
+    (x) => {
+      const count = x.codeKind === 'long' ? 16 : 8
+      for (let register = 0; register < count; register++) {
+        for (const half of halves) x.setVectorHalf(register, half, x.v128(0n))
       }
-    }
-    clear(0)
-    // There are eight registers outside 64-bit mode.
-    const mode = x.binary('and', x.state32(L.MODE), x.i32(L.MODE_SIZE_MASK))
-    x.if(x.compare('eq', mode, x.i32(L.MODE_64)), () => clear(8))
-  })
+    },
+    { modal: 'address' },
+  )
 }

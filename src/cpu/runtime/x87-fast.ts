@@ -5,7 +5,7 @@
 import * as L from '../layout'
 import { divideWide, mulHigh, root } from './arithmetic'
 import { Control, clearStatus, PE, Status, TOP } from './softfloat'
-import { C1, TOP_MASK, TOP_SHIFT } from './x87-state'
+import { C0, C1, C3, TOP_MASK, TOP_SHIFT } from './x87-state'
 
 const BIAS: i32 = 16383
 const EXPONENT: u32 = 0x7fff
@@ -145,6 +145,26 @@ export function trySquareRoot(): bool {
   const odd = (high & 1) == 0
   const rest = root(odd ? significand : significand >> 1, odd ? 0 : significand << 63)
   return finish(address, last, load<u64>(L.QUOTIENT), rest, ((high as i32) + BIAS) >> 1, 0)
+}
+
+export const UNUSUAL: u32 = 0xffffffff
+
+// ST(0) compared with ST(source): C0, C2 and C3, or UNUSUAL.
+export function tryCompare(source: u32): u32 {
+  const first = filled(0)
+  const second = filled(source)
+  if (first == 8 || second == 8) return UNUSUAL
+  const aAddress = L.X87 + first * L.X87_SIZE
+  const bAddress = L.X87 + second * L.X87_SIZE
+  const a = load<u64>(aAddress)
+  const b = load<u64>(bAddress)
+  const aHigh = load<u16>(aAddress, L.X87_EXPONENT) as u32
+  const bHigh = load<u16>(bAddress, L.X87_EXPONENT) as u32
+  if (!isNormal(a, aHigh) || !isNormal(b, bHigh)) return UNUSUAL
+  if (((aHigh ^ bHigh) & SIGN) != 0) return (aHigh & SIGN) != 0 ? C0 : 0
+  if (aHigh == bHigh && a == b) return C3
+  const below = aHigh == bHigh ? a < b : aHigh < bHigh
+  return below != ((aHigh & SIGN) != 0) ? C0 : 0
 }
 
 // Rounds significand:rest to the last place and stores it; not when the exponent would leave the range of normal numbers.

@@ -7,6 +7,7 @@ import * as L from '../layout'
 import {
   A,
   Control,
+  clearStatus,
   FINITE,
   IE,
   OE,
@@ -192,14 +193,15 @@ export function x87ToInteger(bits: u32, truncate: u32): i64 {
 
 // The significand of ST(0) for FSTP m80; the exponent is then at X87_HIGH.
 export function x87ToExtended(): u64 {
-  begin()
-  decide()
   if (isEmpty(0)) {
+    begin()
     stackUnderflow()
     decide()
     store<u32>(L.X87_HIGH, 0xffff)
     return 0xc000000000000000
   }
+  clearStatus()
+  store<u32>(L.X87_STORES, 1)
   const address = addressOf(0)
   store<u32>(L.X87_HIGH, load<u16>(address, L.X87_EXPONENT))
   return load<u64>(address)

@@ -184,6 +184,11 @@ export class Emitter {
     return Value.local(this.module, type, index)
   }
 
+  /** The same, never given back. */
+  lastingVariable(type: Type): Value {
+    return Value.local(this.module, type, this.#parameterCount + this.#localTypes.push(type) - 1)
+  }
+
   assign(variable: Value, value: Value): void {
     if (variable.localIndex < 0) throw new Error('only a variable can be assigned')
     this.statement(this.module.local.set(variable.localIndex, value.take()))

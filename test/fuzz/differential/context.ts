@@ -3,7 +3,7 @@
  * the program (or the host) may overwrite.
  */
 import { type Instruction, NO_REGISTER, OperandKind, Segment } from '../../../src/cpu/decoder/instruction.ts'
-import type { EncodingNotation } from '../../../src/cpu/decoder/notation.ts'
+import { Addressing, type EncodingNotation } from '../../../src/cpu/decoder/notation.ts'
 import { nameOf } from '../../../src/cpu/decoder/opcodes.ts'
 import { operationOf } from '../../../src/cpu/interpreter/operations.ts'
 import { entryOf } from '../../../src/cpu/isa/index.ts'
@@ -57,7 +57,9 @@ export interface Roles {
 
 const NEVER = /^(push|pop|pushf|popf|leave|movs|cmps|stos|lods|scas|loop|loope|loopne|jcxz|std|cld)(\.|$)/
 /** Their addresses or operands are what registers happen to hold. */
-const WILD = /^(xlat|div|idiv)$/
+const WILD = /^(xlat|div|idiv|v?maskmov(q|dqu))$/
+/** They have a result in RCX. */
+const TO_RCX = /^v?pcmp[ei]stri/
 export const ANY = encodingsOf(/./).filter(({ name }) => entryOf(name)?.ends === false && !NEVER.test(name))
 export const COMMON = encodingsOf(
   /^(add|or|adc|sbb|and|sub|xor|cmp|test|mov|lea|inc|dec|neg|not|imul\.[23]|movzx|movsx|movsxd|xchg|shl|shr|sar|rol|ror)$/,
@@ -68,6 +70,10 @@ export const FLAGS = encodingsOf(
 export const CONDITIONAL = encodingsOf(/^(bsf|bsr|tzcnt|lzcnt|cmpxchg|cmov.*|lar|lsl)$/)
 export const SHIFTS = encodingsOf(/^(sh[lr]|sar|ro[lr]|rc[lr]|sh[lr]d)$/)
 export const LOCKED = encodingsOf(/^(xadd|cmpxchg|cmpxchg8b|cmpxchg16b|xchg|add|or|sbb|inc|neg|bts|btr|btc)$/)
+const VECTOR_OPERANDS: readonly Addressing[] = [Addressing.xmmReg, Addressing.xmmRm, Addressing.xmmVvvv]
+export const VECTORS = ANY.filter(({ operands }) => {
+  return operands.some(({ addressing }) => VECTOR_OPERANDS.includes(addressing))
+})
 
 /** ModRM, SIB and displacement of base and index, either of which may be absent (-1), and REX.X and REX.B. */
 export function addressed(
@@ -235,10 +241,14 @@ export class Context {
     const entry = entryOf(name)
     if (!entry || entry.ends || operationOf(i, 'long') < 0 || NEVER.test(name)) return false
     if (this.manner.tidy && WILD.test(name)) return false
+    if (TO_RCX.test(name) && this.isReserved(RCX)) return false
     for (let operand = 0; operand < i.operandCount; operand++) {
       const kind = i.opKind[operand]
       if (kind === OperandKind.rel) return false
       if (kind === OperandKind.mem && !this.#reaches(i, entry.bitString)) return false
+      // What is wide would reach return addresses.
+      const bits = i.opSize[operand] as number
+      if (kind === OperandKind.mem && i.memBase === RSP && (bits === 0 || bits > 64)) return false
       const register = i.opReg[operand] as number
       const written = entry.uses[operand] === 'w' || entry.uses[operand] === 'rw'
       if (kind === OperandKind.gpr && written && this.isReserved(register < 16 ? register : register - 16)) return false

@@ -221,6 +221,10 @@ export interface Start {
   readonly rflags: bigint
   readonly cr0: bigint
   readonly cr4: bigint
+  readonly xcr0: bigint
+  readonly mxcsr: number
+  /** The YMM registers, one after the other. */
+  readonly vectors: readonly number[]
   readonly fsBase: bigint
   readonly gsBase: bigint
   readonly ring: 0 | 3
@@ -238,6 +242,9 @@ export function enter(cpu: Cpu, image: Image, start: Start): void {
   cpu.writeU64(L.CR0, start.cr0)
   cpu.writeU64(L.CR3, BigInt(PML4))
   cpu.writeU64(L.CR4, start.cr4)
+  cpu.writeU64(L.XCR0, start.xcr0)
+  cpu.writeU32(L.MXCSR, start.mxcsr)
+  cpu.bytes.set(start.vectors, L.YMM)
   cpu.writeU64(L.EFER, 0xd01n)
   cpu.writeU64(L.STAR, 0x0013000800000000n)
   cpu.writeU64(L.LSTAR, start.lstar)

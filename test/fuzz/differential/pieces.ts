@@ -17,6 +17,7 @@ import {
   RSP,
   SHIFTS,
   type SiteKind,
+  VECTORS,
 } from './context.ts'
 import { VECTOR_FLIP, VECTOR_NOTHING, VECTOR_UNMAP } from './kernel.ts'
 import { LOW_DATA } from './layout.ts'
@@ -77,6 +78,13 @@ const parts: Piece = (c) => {
     () => c.op(0x48, 0xff, 0xc0 | register),
   ]
   several(c, 4, () => c.random.pick(writes)())
+}
+
+/** MMX, SSE and AVX; a pointer is aligned before, or not. */
+const vectors: Piece = (c) => {
+  const alignment = c.random.pick([0xf0, 0xe0])
+  if (c.random.oneIn(2)) c.withRegister(c.random.pick(c.roles.pointers), true, [0x83], 0xe0, [alignment])
+  several(c, 6, () => c.instruction(VECTORS))
 }
 
 /** RFLAGS through the stack: kept over a few instructions, read, or written. */
@@ -325,6 +333,7 @@ const PIECES: readonly (readonly [weight: number, piece: Piece])[] = [
   [14, any],
   [16, flags],
   [5, shifts],
+  [8, vectors],
   [5, parts],
   [4, locked],
   [4, pushedFlags],

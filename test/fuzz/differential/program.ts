@@ -1,4 +1,5 @@
 /** A random program, made from a seed: its code, the machine it runs in, and what the host may overwrite. */
+import * as L from '../../../src/cpu/layout.ts'
 import { Random } from '../random.ts'
 import { Assembler, le32, little } from './assembler.ts'
 import { Context, type Manner, RAX, RDX, type Roles, RSP } from './context.ts'
@@ -142,7 +143,10 @@ function startOf(random: Random, c: Context, rip: bigint, lstar: bigint): Start 
     rip,
     rflags: 0x202n,
     cr0: 0x80010033n | (random.oneIn(2) ? 0x40000n : 0n),
-    cr4: 0xa0n | (random.oneIn(8) ? 0n : 0x10000n),
+    cr4: 0xa0n | (random.oneIn(8) ? 0n : 0x10000n) | random.pick([0n, 0x600n, 0x40600n, 0x40600n, 0x40600n]),
+    xcr0: random.oneIn(8) ? 3n : 7n,
+    mxcsr: random.pick([0x1f80, 0x1f80, 0x1fa0, 0xffe0, 0x5f80]),
+    vectors: random.bytes(16 * L.YMM_SIZE),
     fsBase: segment(),
     gsBase: segment(),
     ring,
