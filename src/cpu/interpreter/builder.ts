@@ -34,7 +34,7 @@ const NOT_TOP = 0xc7ff
 const WHOLE = { i32: 4, f32: 4, i64: 8, f64: 8, v128: 16 } as const
 const MMX_EXPONENT = 0xffff
 
-export class InterpreterBuilder extends VectorBuilder {
+export abstract class InterpreterBuilder extends VectorBuilder {
   /** The record being run: a local of run(), or a handler function's parameter. */
   record!: Value
   site!: Site

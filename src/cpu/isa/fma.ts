@@ -208,14 +208,18 @@ function isSmallFactor(x: Builder, e: Elements, a: Value): Value {
 for (const [name, signs] of Object.entries(OPERATIONS)) {
   const isAlternating = signs.addend[0] !== signs.addend[1]
   for (const order of ORDERS) {
-    const inOrder = (operands: Value[]): Value[] => [...order].map((digit) => operands[Number(digit) - 1] as Value)
     for (const { letter, bits, scalar: type } of FORMATS) {
-      const multiplyAdd = bits === 32 ? multiplyAddSingle : multiplyAddDouble
-      const all = (x: Builder, ...abc: Value[]): Value => multiplyAdd(x, packed[bits], inOrder(abc), signs)
-      instruction(`v${name}${order}p${letter}`, 'rw r r', all, { float: true, lanes: true })
+      const define =
+        (e: Elements) =>
+        (x: Builder, ...operands: Value[]): Value => {
+          const abc = [...order].map((digit) => operands[Number(digit) - 1] as Value)
+          return x.common(`${name}.${e.type}.${bits}`, e.type, abc, (y, ...inOrder) =>
+            (bits === 32 ? multiplyAddSingle : multiplyAddDouble)(y, e, inOrder, signs),
+          )
+        }
+      instruction(`v${name}${order}p${letter}`, 'rw r r', define(packed[bits]), { float: true, lanes: true })
       if (isAlternating) continue
-      const one = (x: Builder, ...abc: Value[]): Value => multiplyAdd(x, scalar[bits], inOrder(abc), signs)
-      instruction(`v${name}${order}s${letter}`, `+${type} ${type} ${type}`, one, { float: true })
+      instruction(`v${name}${order}s${letter}`, `+${type} ${type} ${type}`, define(scalar[bits]), { float: true })
     }
   }
 }
