@@ -5,6 +5,7 @@
 import type { Instruction } from '../src/cpu/decoder/instruction.ts'
 import { NO_REGISTER, OperandKind, RIP_BASE, Segment } from '../src/cpu/decoder/instruction.ts'
 import { nameOf } from '../src/cpu/decoder/opcodes.ts'
+import type { CommonBody } from '../src/cpu/isa/builder.ts'
 import { type Entry, entryOf } from '../src/cpu/isa/index.ts'
 import { isAddress } from '../src/cpu/isa/table.ts'
 import { Access, type Bytes, type OperandBytes, type Size } from '../src/cpu/isa/vocabulary.ts'
@@ -216,6 +217,10 @@ export class TranslatorBuilder extends PathBuilder {
 
   rarely(condition: Value): void {
     this.#leaveIf(condition)
+  }
+
+  common(_name: string, _type: Type, operands: readonly Value[], body: CommonBody): Value {
+    return body(this, ...operands)
   }
 
   // Memory

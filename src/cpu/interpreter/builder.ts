@@ -33,7 +33,7 @@ const ALL_VALID = 0xff
 const NOT_TOP = 0xc7ff
 const MMX_EXPONENT = 0xffff
 
-export class InterpreterBuilder extends VectorBuilder {
+export abstract class InterpreterBuilder extends VectorBuilder {
   /** The record being run: a local of run(), or a handler function's parameter. */
   record!: Value
   site!: Site

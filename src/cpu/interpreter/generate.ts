@@ -8,6 +8,7 @@
  */
 import type binaryen from 'binaryen'
 import '../isa/index.ts'
+import type { CommonBody } from '../isa/builder.ts'
 import * as L from '../layout.ts'
 import { importFunction, newModule, type Type, type Value } from '../wasm/emitter.ts'
 import { InterpreterBuilder, type Site } from './builder.ts'
@@ -21,9 +22,30 @@ const FAULT = 1
 /** Signatures of the runtime functions that handlers call, gathered while emitting. */
 type Signature = { parameters: Type[]; result: Type | undefined }
 
-/** Emits handlers and remembers which runtime functions they call. */
+/** What handlers need besides themselves: the runtime functions that they call, and what they have in common. */
+interface Needs {
+  readonly imports: Map<string, Signature>
+  readonly commons: Set<string>
+}
+
+/** Emits handlers and remembers what they need. */
 class RecordingBuilder extends InterpreterBuilder {
-  imports!: Map<string, Signature>
+  needs!: Needs
+
+  common(name: string, type: Type, operands: readonly Value[], body: CommonBody): Value {
+    if (!this.needs.commons.has(name)) {
+      this.needs.commons.add(name)
+      const x = new RecordingBuilder(
+        this.module,
+        operands.map((operand) => operand.type),
+      )
+      x.needs = this.needs
+      x.return(body(x, ...operands.map((_, index) => x.parameter(index))))
+      x.unreachable()
+      x.finish(name, type)
+    }
+    return super.call(name, type, ...operands)
+  }
 
   override call(name: string, result: Type, ...operands: Value[]): Value {
     this.#note(name, result, operands)
@@ -37,11 +59,11 @@ class RecordingBuilder extends InterpreterBuilder {
 
   #note(name: string, result: Type | undefined, operands: Value[]): void {
     const parameters = operands.map((operand) => operand.type)
-    const known = this.imports.get(name)
+    const known = this.needs.imports.get(name)
     const text = JSON.stringify({ parameters, result })
     if (known && JSON.stringify(known) !== text)
       throw new Error(`${name} is called as ${text} and ${JSON.stringify(known)}`)
-    this.imports.set(name, { parameters, result })
+    this.needs.imports.set(name, { parameters, result })
   }
 }
 
@@ -190,11 +212,11 @@ function functionSite(x: InterpreterBuilder): Site {
 }
 
 /** One function for each op from `first` on; returns their names in order. */
-function coldHandlers(module: binaryen.Module, first: number, imports: Map<string, Signature>): string[] {
+function coldHandlers(module: binaryen.Module, first: number, needs: Needs): string[] {
   const names: string[] = []
   for (let op = first; op < R.SPECIAL_OPS + OPERATIONS.length; op++) {
     const x = new RecordingBuilder(module, ['i32'])
-    x.imports = imports
+    x.needs = needs
     x.record = x.parameter(0)
     x.site = functionSite(x)
     emitOp(x, op)
@@ -206,9 +228,9 @@ function coldHandlers(module: binaryen.Module, first: number, imports: Map<strin
   return names
 }
 
-function runFunction(module: binaryen.Module, hot: number, imports: Map<string, Signature>): void {
+function runFunction(module: binaryen.Module, hot: number, needs: Needs): void {
   const x = new RecordingBuilder(module)
-  x.imports = imports
+  x.needs = needs
   const record = x.variable('i32')
   x.keepLocals()
   x.record = record
@@ -257,13 +279,13 @@ function emitSwitch(x: RecordingBuilder, hot: number): void {
 /** The interpreter's module as wasm bytes. */
 export function generateInterpreter(): { bytes: Uint8Array; hot: number; cold: number } {
   const module = newModule()
-  const imports = new Map<string, Signature>()
+  const needs: Needs = { imports: new Map(), commons: new Set() }
   const hot = R.SPECIAL_OPS + OPERATIONS.filter((operation) => hotness(operation.name) > 0).length
   module.setMemory(0, -1, null)
   module.addMemoryImport('0', 'env', 'memory', false)
-  const cold = coldHandlers(module, hot, imports)
-  runFunction(module, hot, imports)
-  for (const [name, { parameters, result }] of imports) {
+  const cold = coldHandlers(module, hot, needs)
+  runFunction(module, hot, needs)
+  for (const [name, { parameters, result }] of needs.imports) {
     importFunction(module, 'runtime', name, parameters, result)
   }
   module.addTable('handlers', cold.length, cold.length)

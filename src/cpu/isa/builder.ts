@@ -16,6 +16,8 @@ import { Emitter, type Type, type Value } from '../wasm/emitter.ts'
 import { Flags } from './flags.ts'
 import { Access, type Bytes, type CodeKind, type FlagComponent, type Size, Vector } from './vocabulary.ts'
 
+export type CommonBody = (x: Builder, ...operands: Value[]) => Value
+
 export abstract class Builder extends Emitter {
   /** Operand size in bits of the instruction being defined; that of vector instructions is in `vectorSize`. */
   size: Size = 64
@@ -112,6 +114,11 @@ export abstract class Builder extends Emitter {
    * whole instruction is left to who can.
    */
   abstract rarely(condition: Value, body: () => void): void
+  /**
+   * What is long and the same in several instructions: the interpreter has one function for all, named like it, of which the
+   * operands are parameters; the translator emits it in place. `body` uses the builder that it is given, and raises nothing.
+   */
+  abstract common(name: string, type: Type, operands: readonly Value[], body: CommonBody): Value
   /** Ends POP: stores the value in the operand and moves RSP, in the order that the operand asks for. */
   abstract popInto(value: Value): void
 

@@ -50,13 +50,13 @@ for (const { letter, bits, scalar: type, vector, integers } of FORMATS) {
   // SSE has the first eight predicates, and takes no notice of the bits above.
   const basic = (x: Builder, predicate: Value): Value => x.binary('and', predicate, x.i32(7))
   const e = scalar[bits]
-  const vector128 = packed[bits]
-  instruction(`cmpp${letter}`, 'rw r r', (x, a, b, p) => mask(x, vector128, a, b, x.let(basic(x, p))), { float: true })
+  const all = (x: Builder, a: Value, b: Value, predicate: Value): Value =>
+    x.common(`cmpp${letter}`, 'v128', [a, b, predicate], (y, p, q, r) => mask(y, packed[bits], p, q, r))
+  instruction(`cmpp${letter}`, 'rw r r', (x, a, b, p) => all(x, a, b, x.let(basic(x, p))), { float: true })
   instruction(`cmps${letter}`, `+${type} ${type} r`, (x, a, b, p) => mask(x, e, a, b, x.let(basic(x, p))), {
     float: true,
   })
-  const vex = (x: Builder, _dst: Value, a: Value, b: Value, p: Value): Value => mask(x, vector128, a, b, p)
-  instruction(`vcmpp${letter}`, 'w r r r', vex, { float: true, lanes: true })
+  instruction(`vcmpp${letter}`, 'w r r r', (x, _dst, a, b, p) => all(x, a, b, p), { float: true, lanes: true })
   const merge = (x: Builder, _dst: Value, a: Value, b: Value, p: Value): Value =>
     x.withLane(integers, a, 0, mask(x, e, x.let(x.lane(vector, a, 0)), b, p))
   instruction(`vcmps${letter}`, `w r ${type} r`, merge, { float: true })

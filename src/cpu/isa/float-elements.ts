@@ -73,8 +73,15 @@ export const DOUBLE: Format = {
 
 export const FORMATS = [SINGLE, DOUBLE] as const
 
-/** An operation as far as its conditions go: addition and subtraction, multiplication, division, square root. */
-export type Kind = 'sum' | 'product' | 'quotient' | 'root'
+/**
+ * An operation as far as its conditions go: addition and subtraction, multiplication, division, square root. Of a fused
+ * multiply-add in double precision the factors are to be 0 or at least 2^-480: the error of their product is no denormal then.
+ */
+export type Kind = 'sum' | 'product' | 'quotient' | 'root' | 'fused'
+
+/** Twice the bits of 2^-480, and that with the first bit flipped. */
+const TWICE_LEAST_FACTOR = BigInt(1023 - 480) << 53n
+const FLIPPED_LEAST_FACTOR = TWICE_LEAST_FACTOR ^ (1n << 63n)
 
 /** What an instruction works on. A truth is an i32 of one element, all ones or zeros in each element of a vector. */
 export interface Elements {
@@ -178,6 +185,11 @@ class Scalar implements Elements {
     const fast = bits === 32 ? x.state32(L.FLOAT_FAST) : x.state64(L.FLOAT_FAST_64)
     // First of all: V8 would compute the result a second time for each place behind a branch where it is needed.
     const infinite = x.compare('ge_u', this.#twice(x, result), fast)
+    if (kind === 'fused') {
+      const [first, second, addend] = operands as [Value, Value, Value]
+      const isSmall = (a: Value): Value => x.compare('lt_u', this.#t(x, a), this.#integer(x, TWICE_LEAST_FACTOR))
+      return [infinite, isSmall(first), isSmall(second), this.denormal(x, addend)]
+    }
     if (kind !== 'quotient') {
       const zeros = kind === 'product' ? 2 : exponentBits
       return [infinite, ...operands.map((a) => this.#startsWithZeros(x, this.#t(x, a), zeros))]
@@ -289,6 +301,10 @@ class Packed implements Elements {
   }
 
   unusual(x: Builder, kind: Kind, operands: readonly Value[], result: Value): Value[] {
+    if (kind === 'fused') {
+      const factors = this.#less(x, this.#smallest(x, operands.slice(0, 2)), this.constant(x, FLIPPED_LEAST_FACTOR))
+      return [...this.unusual(x, 'sum', operands.slice(2), result), this.some(x, factors)]
+    }
     const least = this.#state(x, L.PACKED_LEAST_32, L.PACKED_LEAST_64)
     const constant = this.#state(x, L.PACKED_RESULT_32, L.PACKED_RESULT_64)
     const v = x.simd(`${this.format.integers}.add`, this.#twice(x, result), constant)

@@ -15,7 +15,8 @@ type Binary = (x: Builder, e: Elements, a: Value, b: Value) => Value
 /** `addps a, b` and `vaddps dst, a, b`. */
 function packedBinary(name: string, operation: Binary): void {
   for (const { letter, bits } of FORMATS) {
-    const define = (x: Builder, a: Value, b: Value): Value => operation(x, packed[bits], a, b)
+    const define = (x: Builder, a: Value, b: Value): Value =>
+      x.common(`${name}p${letter}`, 'v128', [a, b], (y, p, q) => operation(y, packed[bits], p, q))
     instruction(`${name}p${letter}`, 'rw r', define, { float: true })
     instruction(`v${name}p${letter}`, 'w r r', (x, _dst, a, b) => define(x, a, b), { float: true, lanes: true })
   }
@@ -49,7 +50,8 @@ function binary(name: string, operation: Binary): void {
 
 function unary(name: string, operation: Unary): void {
   for (const { letter, bits, scalar: type, vector } of FORMATS) {
-    const define = (x: Builder, _dst: Value, a: Value): Value => operation(x, packed[bits], a)
+    const define = (x: Builder, _dst: Value, a: Value): Value =>
+      x.common(`${name}p${letter}`, 'v128', [a], (y, p) => operation(y, packed[bits], p))
     instruction(`${name}p${letter}`, 'w r', define, { float: true })
     instruction(`v${name}p${letter}`, 'w r', define, { float: true, lanes: true })
     const e = scalar[bits]

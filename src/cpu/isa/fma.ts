@@ -129,35 +129,97 @@ function multiplyAddSingle(x: Builder, e: Elements, operands: readonly Value[], 
   return r
 }
 
-/** Double precision has a function of the runtime, which gives NaN for what it can not do. */
+/** 2^27 + 1: splits 53 bits into 26 and 26, and a sign (Dekker 1971). */
+const SPLITTER = 0x41a0_0000_0200_0000n
+/** 2^-52 */
+const UNIT = BigInt(1023 - 52) << 52n
+
+function split(x: Builder, e: Elements, a: Value): { high: Value; low: Value } {
+  const scaled = x.let(e.apply(x, 'mul', a, e.constant(x, SPLITTER)))
+  const high = x.let(e.apply(x, 'sub', scaled, e.apply(x, 'sub', scaled, a)))
+  return { high, low: x.let(e.apply(x, 'sub', a, high)) }
+}
+
+/** product - a * b, exactly. */
+function excessOfProduct(x: Builder, e: Elements, a: Value, b: Value, product: Value): Value {
+  const first = split(x, e, a)
+  const second = split(x, e, b)
+  const parts = [
+    [first.high, second.high],
+    [first.low, second.high],
+    [first.high, second.low],
+    [first.low, second.low],
+  ] as [Value, Value][]
+  return parts.reduce((rest, [p, q]) => e.apply(x, 'sub', rest, e.apply(x, 'mul', p, q)), product)
+}
+
+/** sum - (a + b), exactly (Knuth). */
+function excessOfSum(x: Builder, e: Elements, a: Value, b: Value, sum: Value): Value {
+  const rounded = x.let(e.apply(x, 'sub', sum, a))
+  const ofA = e.apply(x, 'sub', e.apply(x, 'sub', sum, rounded), a)
+  return e.apply(x, 'add', ofA, e.apply(x, 'sub', rounded, b))
+}
+
+/**
+ * Double precision has no wider format to compute in. Product and sum are rounded, and what they are too great by is known
+ * exactly, as one number each. These two are added, and the total is taken away: when it is an ulp greater and an ulp less with
+ * the same result, that is the right one, since the exact total lies between. When not, the total itself may be exact.
+ */
 function multiplyAddDouble(x: Builder, e: Elements, operands: readonly Value[], signs: Signs): Value {
   const [a, b, c] = operands as [Value, Value, Value]
   const factor = x.let(signs.product ? e.apply(x, 'neg', a) : a)
   const addend = x.let(negateIf(x, e, signs.addend, c))
-  const call = (element: number): Value => {
-    const of = (v: Value): Value => (v.type === 'v128' ? x.lane('f64x2', v, element) : v)
-    return x.call('fusedMultiplyAdd', 'f64', of(factor), of(b), of(addend))
-  }
+  const product = x.let(e.apply(x, 'mul', factor, b))
+  const sum = x.let(e.apply(x, 'add', product, addend))
+  const ofProduct = x.let(excessOfProduct(x, e, factor, b, product))
+  const ofSum = x.let(excessOfSum(x, e, product, addend, sum))
+  const excess = x.let(e.apply(x, 'add', ofProduct, ofSum))
+  const ulp = x.let(e.apply(x, 'mul', excess, e.constant(x, UNIT)))
+  const least = x.let(e.apply(x, 'sub', sum, e.apply(x, 'add', excess, ulp)))
   const r = x.variable(e.type)
-  x.assign(r, e.type === 'v128' ? x.withLane('f64x2', x.splat('f64x2', call(0)), 1, call(1)) : call(0))
+  x.assign(r, e.apply(x, 'sub', sum, e.apply(x, 'sub', excess, ulp)))
+  const isUncertain = e.is(x, 'ne', r, least)
   attempt(x, {
-    unusual: [e.some(x, e.not(x, e.is(x, 'ge', r, r))), x.eqz(x.state32(L.FLOAT_FAST))],
+    unusual: [...e.unusual(x, 'fused', operands, r), e.some(x, isUncertain)],
+    look: (wrong, right) => {
+      wrong(e.some(x, e.denormal(x, c)))
+      wrong(e.some(x, e.either(x, isSmallFactor(x, e, a), isSmallFactor(x, e, b))))
+      wrong(e.some(x, e.not(x, e.finite(x, r))))
+      const rounding = excessOfSum(x, e, ofProduct, ofSum, excess)
+      const isRounded = e.is(x, 'ne', rounding, e.constant(x, 0n))
+      wrong(e.some(x, e.both(x, e.is(x, 'ne', r, least), isRounded)))
+      // The addition makes +0 of -0, which takes nothing away from a -0.
+      x.assign(r, e.apply(x, 'sub', sum, e.apply(x, 'add', excess, e.constant(x, 0n))))
+      right(x.state32(L.FLOAT_FAST))
+      wrong(x.eqz(x.state32(L.FLOAT_STANDARD)))
+      wrong(e.some(x, e.is(x, 'ne', excess, e.constant(x, 0n))))
+    },
     software: () => x.assign(r, software(x, e, operands, signs)),
   })
   return r
 }
 
+/** Less than 2^-480, but not 0. */
+function isSmallFactor(x: Builder, e: Elements, a: Value): Value {
+  const small = e.is(x, 'lt', e.apply(x, 'abs', a), e.constant(x, BigInt(1023 - 480) << 52n))
+  return e.both(x, small, e.not(x, e.zero(x, a)))
+}
+
 for (const [name, signs] of Object.entries(OPERATIONS)) {
   const isAlternating = signs.addend[0] !== signs.addend[1]
   for (const order of ORDERS) {
-    const inOrder = (operands: Value[]): Value[] => [...order].map((digit) => operands[Number(digit) - 1] as Value)
     for (const { letter, bits, scalar: type } of FORMATS) {
-      const multiplyAdd = bits === 32 ? multiplyAddSingle : multiplyAddDouble
-      const all = (x: Builder, ...abc: Value[]): Value => multiplyAdd(x, packed[bits], inOrder(abc), signs)
-      instruction(`v${name}${order}p${letter}`, 'rw r r', all, { float: true, lanes: true })
+      const define =
+        (e: Elements) =>
+        (x: Builder, ...operands: Value[]): Value => {
+          const abc = [...order].map((digit) => operands[Number(digit) - 1] as Value)
+          return x.common(`${name}.${e.type}.${bits}`, e.type, abc, (y, ...inOrder) =>
+            (bits === 32 ? multiplyAddSingle : multiplyAddDouble)(y, e, inOrder, signs),
+          )
+        }
+      instruction(`v${name}${order}p${letter}`, 'rw r r', define(packed[bits]), { float: true, lanes: true })
       if (isAlternating) continue
-      const one = (x: Builder, ...abc: Value[]): Value => multiplyAdd(x, scalar[bits], inOrder(abc), signs)
-      instruction(`v${name}${order}s${letter}`, `+${type} ${type} ${type}`, one, { float: true })
+      instruction(`v${name}${order}s${letter}`, `+${type} ${type} ${type}`, define(scalar[bits]), { float: true })
     }
   }
 }
