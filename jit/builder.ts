@@ -390,7 +390,7 @@ export class TranslatorBuilder extends PathBuilder {
     return this.ripAt(BigInt(this.#offset + this.#instruction.length))
   }
 
-  ownRip(): Value {
+  ownAddress(): Value {
     return this.ripAt(BigInt(this.#offset))
   }
 

@@ -4,7 +4,8 @@ import type { Value } from '../src/cpu/wasm/emitter.ts'
 
 /** The instruction that set the arithmetic flags: what it did, with its operands. */
 export interface Producer {
-  readonly kind: 'sub' | 'add' | 'inc' | 'dec' | 'logic'
+  /** 'float' is a comparison of two floating-point numbers, which are not NaNs. */
+  readonly kind: 'sub' | 'add' | 'inc' | 'dec' | 'logic' | 'float'
   readonly a: Value
   readonly b: Value
   readonly result: Value

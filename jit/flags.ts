@@ -28,6 +28,9 @@ export function putOff(
   { kind, a, b, result, size, destination }: Producer,
   registers: ReadonlyMap<number, Value>,
 ): { kind: LazyKind; first: Value; second: Value | undefined } {
+  if (kind === 'float') {
+    return { kind: { kind, size: size as Size, fromResult: false, second: undefined }, first: a, second: b }
+  }
   const held = destination !== undefined && registers.get(destination.register) === destination.value
   const first = held ? destination.value : result
   if (kind !== 'sub' && kind !== 'add') {
@@ -45,8 +48,8 @@ export class TranslatorFlags extends Flags {
     this.#x = builder
   }
 
-  #produced(kind: Producer['kind'], a: Value, b: Value, result: Value): void {
-    const producer = { kind, a, b, result, size: this.#x.size }
+  #produced(kind: Producer['kind'], a: Value, b: Value, result: Value, size: number = this.#x.size): void {
+    const producer = { kind, a, b, result, size }
     this.#x.env.producer = producer
     this.#x.env.lazy = producer
   }
@@ -76,9 +79,18 @@ export class TranslatorFlags extends Flags {
     this.#produced('dec', a, a, result)
   }
 
+  override compareFloats(a: Value, b: Value): void {
+    super.compareFloats(a, b)
+    this.#produced('float', a, b, a, a.type === 'f32' ? 32 : 64)
+  }
+
   /** Computes the pieces of a producer that was put off, from what was kept of it, as i64. */
   revive({ kind, size, fromResult, second }: LazyKind, first: Value, other: Value): void {
     const x = this.#x
+    if (kind === 'float') {
+      this.compareFloats(x.let(x.floatOf(first, size)), x.let(x.floatOf(other, size)))
+      return
+    }
     x.size = size
     const narrow = (value: Value): Value => (size === 64 ? value : x.let(x.cut(x.wrap(value), size)))
     const kept = narrow(first)
@@ -101,6 +113,7 @@ export class TranslatorFlags extends Flags {
   #fused(test: number): Value | undefined {
     const p = this.#x.env.producer
     if (!p) return undefined
+    if (p.kind === 'float') return this.#ordered(test, p)
     const x = this.#x
     const zero = x.constant(p.result.type, 0)
     if (test === 2) return p.kind === 'sub' ? x.compare('eq', p.a, p.b) : x.eqz(p.result)
@@ -111,6 +124,13 @@ export class TranslatorFlags extends Flags {
     if (test === 3) return x.eqz(p.result)
     if (test === 6) return x.compare('lt_s', x.signed(p.result, p.size), zero)
     return test === 7 ? x.compare('le_s', x.signed(p.result, p.size), zero) : undefined
+  }
+
+  /** Of numbers that are not NaNs: OF, SF and PF are clear. */
+  #ordered(test: number, { a, b }: Producer): Value {
+    const x = this.#x
+    const name = [undefined, 'lt', 'eq', 'le', undefined, undefined, undefined, 'eq'][test]
+    return name === undefined ? x.i32(0) : x.apply(`${a.type}.${name}`, 'i32', a, b)
   }
 
   #compared(test: number, { a, b, size }: Producer): Value | undefined {

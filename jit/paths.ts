@@ -208,13 +208,28 @@ export abstract class PathBuilder extends VectorBuilder {
     const name = `${kind.kind}/${kind.size}/${kind.fromResult}/${kind.second ?? ''}`
     const number = this.#lazyKinds.get(name)?.number ?? this.#lazyKinds.size + 1
     this.#lazyKinds.set(name, { number, kind })
-    const wide = (value: Value): Value => (value.type === 'i64' ? value : this.extendUnsigned(value))
+    const wide = (value: Value): Value => this.#asInteger(value)
     this.setState64(L.LAZY_FIRST, wide(first))
     if (second !== undefined) this.setState64(L.LAZY_SECOND, wide(second))
     this.setState32(L.LAZY, this.i32(number))
     // INC and DEC do not touch CF.
     const carry = this.env.flags.get('carry')
     if (carry !== undefined && (producer.kind === 'inc' || producer.kind === 'dec')) this.#storePiece('carry', carry)
+  }
+
+  /** The bits of a value as i64. */
+  #asInteger(value: Value): Value {
+    if (value.type === 'i64') return value
+    if (value.type === 'i32') return this.extendUnsigned(value)
+    const integer = value.type === 'f32' ? 'i32' : 'i64'
+    return this.#asInteger(this.apply(`${integer}.reinterpret`, integer, value))
+  }
+
+  /** The other way, of what was a float. */
+  floatOf(bits: Value, size: number): Value {
+    return size === 64
+      ? this.apply('f64.reinterpret', 'f64', bits)
+      : this.apply('f32.reinterpret', 'f32', this.wrap(bits))
   }
 
   #copied(value: Value): Value {

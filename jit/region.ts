@@ -12,8 +12,7 @@
 import { DecodeStatus, Instruction, OperandKind } from '../src/cpu/decoder/instruction.ts'
 import { nameOf } from '../src/cpu/decoder/opcodes.ts'
 import type { Decoders } from '../src/cpu/decoders.ts'
-import { floatCheck } from '../src/cpu/interpreter/float-kind.ts'
-import { FLOAT_NONE } from '../src/cpu/interpreter/record.ts'
+import { needsFloatCheck } from '../src/cpu/interpreter/float-kind.ts'
 import { entryOf } from '../src/cpu/isa/index.ts'
 import type { BlockSource, RegionSource, Target, Terminator } from './source.ts'
 
@@ -46,8 +45,8 @@ export interface Surroundings {
   wasReached(host: number): boolean
   /** Offsets to which the indirect transfer at a host address was seen to lead, the most frequent first. */
   targetsOf(site: number): readonly number[]
-  /** MODE_ bits that say which instructions of x87, SSE and so on are checked before they run: those are the interpreter's. */
-  readonly floatMode: number
+  /** L.MODE_FLOAT: instructions that are checked before they run are the interpreter's. */
+  readonly modeFloat: number
   /** L.MODE_64 or L.MODE_32. */
   readonly mode: number
 }
@@ -188,7 +187,7 @@ export class RegionFinder {
     if (entry === undefined || (entry.ends && !NEAR_TRANSFERS.has(name))) return false
     // It cuts EIP to 16 bits.
     if (i.operandSize === 16 && (entry.modal === 'branch' || entry.modal === 'call')) return false
-    return floatCheck(i, this.#surroundings.floatMode) === FLOAT_NONE
+    return !needsFloatCheck(i, this.#surroundings.modeFloat)
   }
 
   #take(host: number, length: number, into: number[]): void {

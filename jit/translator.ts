@@ -264,7 +264,7 @@ export class RegionTranslator implements Translator {
       wasReached: (at) => this.#eager || runtime.findRecord(at, mode) !== 0,
       targetsOf: (site) => this.#profile.targets(site, page),
       mode: mode & L.MODE_SIZE_MASK,
-      floatMode: mode,
+      modeFloat: mode & L.MODE_FLOAT_CHECKED,
     })
     if (found === undefined) return
     const shape = shapeOf(found)

@@ -91,7 +91,7 @@ async function translated({ code, at = 0, targets = [] }: Golden): Promise<strin
   const found = finder.find(at, {
     pageAt: (distance) => (distance === 0 || distance === 0x1000 ? HOST + distance : 0),
     wasReached: () => true,
-    floatMode: 0,
+    modeFloat: 0,
     mode: MODE_64,
     targetsOf: () => targets.map((target) => at + target),
   })

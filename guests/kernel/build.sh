@@ -23,7 +23,7 @@ cd "$(dirname "$0")"
 objects=$(mktemp -d)
 trap 'rm -rf "$objects"' EXIT
 
-shared="bench.c clock.c identity.c memory.c options.c power.c print.c serial.c units.c"
+shared="identity.c memory.c options.c power.c print.c serial.c units.c"
 name=guest64 optimize=-O2 script=link.ld shift=0 entry=entry64 emulation=elf_x86_64 machine="-march=x86-64 -mno-red-zone" sse2=-msse2
 sources=$(echo *.S *.c checks/*.c) workloads=$(echo workloads/*.c)
 case $variant in
@@ -33,17 +33,15 @@ shift) name=guest64-shifted shift=1 ;;
 	name=guest32 entry=entry32 emulation=elf_i386
 	# uint64_t is another type there, but print's %lu is it all the same.
 	machine="-m32 -march=i686 -Wno-format" sse2="-msse2 -mfpmath=sse"
-	sources="i386/boot.S i386/main.c i386/division.c $shared" ;;
+	sources="i386/boot.S i386/main.c i386/division.c bench.c clock.c $shared" ;;
 check32)
 	name=guest32-check entry=entry32 emulation=elf_i386 workloads= script=check.ld optimize=-Os
 	machine="-m32 -march=i686 -Wno-format"
-	sources="$(echo protected/*.S protected/*.c) i386/division.c checking.c identity.c memory.c options.c power.c print.c probe.c
-		serial.c units.c" ;;
+	sources="$(echo protected/*.S protected/*.c) i386/division.c checking.c probe.c $shared" ;;
 check16)
 	name=guest16 entry=entry32 emulation=elf_i386 workloads= script=check.ld optimize=-Os
 	machine="-m16 -march=i686 -Wno-format"
-	sources="$(echo real/*.c) real/entry.S i386/division.c checking.c identity.c memory.c options.c power.c print.c probe.c
-		serial.c units.c" ;;
+	sources="$(echo real/*.c) real/entry.S i386/division.c checking.c probe.c $shared" ;;
 native)
 	machine="$machine -DHOST_CODE"
 	sources="host/native.c bench.c identity.c memory.c options.c print.c units.c" ;;

@@ -9,6 +9,7 @@ static uint64_t low_pdpt[ENTRIES] __attribute__((aligned(4096)));
 static uint64_t low_directories[4][ENTRIES] __attribute__((aligned(4096)));
 static uint64_t pool[POOL_PAGES][ENTRIES] __attribute__((aligned(4096)));
 static unsigned pool_used, pool_kept;
+static uint64_t compatibility_table[ENTRIES] __attribute__((aligned(4096)));
 static uint8_t user_stack[PAGE_BYTES] __attribute__((aligned(4096)));
 
 uint8_t scratch[SCRATCH_PAGES][PAGE_BYTES] __attribute__((aligned(4096)));
@@ -78,6 +79,23 @@ uint64_t user_address(const char *routine)
 	return USER_BASE + (uint64_t)(routine - user_begin);
 }
 
+uint64_t compatibility_address(const char *routine)
+{
+	return COMPATIBILITY_BASE + (uint64_t)(routine - user_begin);
+}
+
+/* In the place of 2 MB of the low 4 GB. */
+static void compatibility_init(void)
+{
+	const uint64_t bits = PTE_P | PTE_W | PTE_U;
+	for (uint64_t at = 0; at < (uint64_t)(user_end - user_begin); at += PAGE_BYTES)
+		compatibility_table[at / PAGE_BYTES] = ((uint64_t)user_begin + at) | bits;
+	compatibility_table[ENTRIES - 1] = (uint64_t)user_stack | bits;
+	pml4[0] |= PTE_U;
+	low_pdpt[index_of(COMPATIBILITY_BASE, PDPTE)] |= PTE_U;
+	*entry(COMPATIBILITY_BASE, PDE) = (uint64_t)compatibility_table | bits;
+}
+
 void paging_init(void)
 {
 	pml4[0] = (uint64_t)low_pdpt | PTE_P | PTE_W;
@@ -86,6 +104,7 @@ void paging_init(void)
 		for (uint64_t i = 0; i < ENTRIES; i++)
 			low_directories[gb][i] = gb << 30 | i << 21 | PTE_P | PTE_W | PTE_PS;
 	}
+	compatibility_init();
 	write_cr3((uint64_t)pml4);
 	for (uint64_t at = 0; at < (uint64_t)(user_end - user_begin); at += PAGE_BYTES)
 		map(USER_BASE + at, (uint64_t)user_begin + at, PTE_P | PTE_W | PTE_U, PTE);

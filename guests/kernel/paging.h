@@ -27,6 +27,9 @@
 #define WINDOW 0x0000008000000000ul	/* PML4 entry 1 */
 #define USER_BASE 0x0000010000000000ul	/* PML4 entry 2 */
 #define USER_STACK_TOP (USER_BASE + 0x200000)
+/* The same pages below 4 GB, for compatibility mode: code, and at the end of 2 MB the stack. */
+#define COMPATIBILITY_BASE 0xc0000000ul
+#define COMPATIBILITY_STACK_TOP (COMPATIBILITY_BASE + 0x200000)
 #define NONCANONICAL 0x0000800000000000ul
 
 /* The level of a table entry, which also says how large a page it maps. */
@@ -42,6 +45,7 @@ void window_clear(void);
 bool paging_readable(uint64_t address);
 /* Where ring 3 finds a routine of section .user. */
 uint64_t user_address(const char *routine);
+uint64_t compatibility_address(const char *routine);
 
 /* Physical memory for checks: pages, and a naturally aligned 2 MB. */
 enum { SCRATCH_PAGES = 16 };

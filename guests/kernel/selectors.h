@@ -8,7 +8,7 @@
 
 #define KERNEL_CS 0x08
 #define KERNEL_SS 0x10
-#define USER_CS32 0x1b	/* never run; only SYSRET's base */
+#define USER_CS32 0x1b	/* compatibility mode, and SYSRET's base */
 #define USER_SS 0x23
 #define USER_CS 0x2b
 #define SYSEXIT_SS 0x33
@@ -17,7 +17,7 @@
 #define ABSENT_CODE 0x50
 #define KERNEL_GATE 0x58	/* 64-bit call gate, DPL 3 */
 #define SLOT(n) (0x68 + 8 * (n))	/* descriptors that a check makes; the gate takes two entries */
-#define SLOTS 6
+#define SLOTS 8
 #define GDT_BYTES SLOT(SLOTS)
 
 #define USER_EXIT_VECTOR 0x80	/* INT gate with DPL 3: how ring 3 code ends */

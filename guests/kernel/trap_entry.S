@@ -87,15 +87,15 @@ probe_recover:
 	popq	%rbx
 	ret
 
-/* Into ring 3 with (RIP, RSP, RFLAGS, RDI, RSI) from user_entry. */
+/* Into ring 3 with the registers from user_entry. */
 	.global	enter_user_iretq, enter_user_sysretq, enter_user_sysexit, enter_user_lretq
 enter_user_iretq:
 	movq	user_entry+24(%rip), %rdi
 	movq	user_entry+32(%rip), %rsi
-	pushq	$USER_SS
+	pushq	user_entry+48(%rip)
 	pushq	user_entry+8(%rip)
 	pushq	user_entry+16(%rip)
-	pushq	$USER_CS
+	pushq	user_entry+40(%rip)
 	pushq	user_entry(%rip)
 	iretq
 

@@ -22,7 +22,7 @@ extern bool (*trap_hook)(struct trap_frame *frame);
 
 /* Registers with which enter_user_* start ring 3. */
 struct user_entry {
-	uint64_t rip, rsp, rflags, rdi, rsi;
+	uint64_t rip, rsp, rflags, rdi, rsi, cs, ss;	/* cs and ss: by IRETQ */
 };
 extern struct user_entry user_entry;
 extern routine enter_user_iretq, enter_user_sysretq, enter_user_sysexit, enter_user_lretq;

@@ -232,12 +232,13 @@ export const X87_EXPONENT = 8
 export const X87_CONTROL = 0xa80
 export const X87_STATUS = 0xa84
 export const X87_TAGS = 0xa88
-// Of the last instruction that could raise an x87 exception: opcode (11 bits), and where it and its operand were.
-export const X87_OPCODE = 0xa8c
+// Linear addresses of the last instruction that could raise an x87 exception, and of its operand.
 export const X87_IP = 0xa90
 export const X87_DP = 0xa98
+// Of the last one that left an exception pending: opcode (11 bits), selector and base of its code segment.
+export const X87_OPCODE = 0xa8c
 export const X87_CS = 0xaa0
-export const X87_DS = 0xaa4
+export const X87_CODE_BASE = 0xaa4
 // How a store to memory goes on: whether there is anything to be stored, and its bytes from the eighth on.
 export const X87_STORES = 0xaa8
 export const X87_HIGH = 0xaac
@@ -260,7 +261,7 @@ export const PACKED_OPERAND_32 = 0xb60
 export const PACKED_OPERAND_64 = 0xb70
 export const PACKED_RESULT_32 = 0xb80
 export const PACKED_RESULT_64 = 0xb90
-// MODE_FLOAT_CHECKED and MODE_AVX_CHECKED, as CR0, CR4 and XCR0 have them now.
+// MODE_AVX_CHECKED, MODE_SSE_CHECKED, MODE_FLOAT_CHECKED or 0, as CR0, CR4 and XCR0 have it now.
 export const MODE_FLOAT = 0xb0c
 
 // Images of the floating-point state on their way to or from guest memory (FNSAVE, FXSAVE, XSAVE); 1 KB.
@@ -310,10 +311,11 @@ export const MODE_32_SEGMENTED = 3
 export const MODE_SIZE_MASK = 3
 // Traces of one instruction, for single-stepping.
 export const MODE_STEP = 4
-// x87, MMX and SSE are not all there (CR0.EM, CR0.TS, CR4.OSFXSR): each such instruction is checked.
-export const MODE_FLOAT_CHECKED = 8
-// The same for AVX (CR4.OSXSAVE, XCR0).
+// Not all floating point can be used now (CR0.EM, CR0.TS, CR4.OSFXSR, CR4.OSXSAVE, XCR0), and each instruction that may be
+// concerned is checked: those of AVX, those of SSE and AVX, or all.
 export const MODE_AVX_CHECKED = 16
+export const MODE_SSE_CHECKED = 8
+export const MODE_FLOAT_CHECKED = 24
 
 export const EXIT_NONE = 0x100
 // The budget is used up.

@@ -12,7 +12,7 @@ const OUTPUT = 'src/cpu/generated/wasm.ts'
 
 async function compileRuntime(): Promise<Uint8Array> {
   let binary: Uint8Array | undefined
-  const flags = ['-O2', '--runtime', 'stub', '--importMemory', '--noExportMemory', '--initialMemory', '1']
+  const flags = ['-O3', '--runtime', 'stub', '--importMemory', '--noExportMemory', '--initialMemory', '1']
   const features = ['--enable', 'bulk-memory,sign-extension,simd', '--use', 'abort=']
   const entry = 'src/cpu/runtime/index.ts'
   const { error, stderr } = await asc.main([entry, ...flags, ...features, '--baseDir', ROOT, '-o', 'runtime.wasm'], {

@@ -53,12 +53,19 @@ export function special(random: Random, format: Format): bigint {
   return assemble(format, random.below(2), exponent, fraction)
 }
 
-/** A number whose relation to another one makes trouble: equal, opposite, next to it, or farther off by half a significand. */
+/**
+ * A number whose relation to another one makes trouble: equal, opposite, next to it, farther off by half a significand, or
+ * such that product or quotient are hardly normal numbers or hardly finite.
+ */
 export function related(random: Random, format: Format, other: bigint): bigint {
   const sign = 1n << BigInt(format.bits - 1)
   const unit = 1n << BigInt(format.precision - 1)
   const all = (1n << BigInt(format.bits)) - 1n
+  const exponent = Number((other >> BigInt(format.precision - 1)) & BigInt(2 * format.bias + 1))
+  const edge = random.pick([0, 1, 2, 2 * format.bias, 2 * format.bias + 1])
   const value = random.pick([
+    assemble(format, random.below(2), edge + format.bias - exponent - random.below(2), random.u64()),
+    assemble(format, random.below(2), exponent + format.bias - edge - random.below(2), random.u64()),
     other,
     other ^ sign,
     other + 1n,

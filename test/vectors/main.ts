@@ -1,4 +1,7 @@
-/** `npm run vectors -- [--engine interpreter|translator|both] [--group NAME]... [--mode NAME]... [--show N] DIR` */
+/**
+ * `npm run vectors -- [--engine interpreter|translator|both] [--group NAME]... [--mode NAME]... [--every N] [--show N] DIR`;
+ * with --every only each Nth case of a group runs.
+ */
 import { parseArgs } from 'node:util'
 import type { TranslatorFactory } from '../../src/cpu/cpu.ts'
 import { TRANSLATORS } from '../support/translators.ts'
@@ -11,6 +14,7 @@ const { values, positionals } = parseArgs({
     engine: { type: 'string', default: 'interpreter' },
     group: { type: 'string', multiple: true },
     mode: { type: 'string', multiple: true },
+    every: { type: 'string', default: '1' },
     show: { type: 'string', default: '5' },
   },
 })
@@ -22,12 +26,16 @@ function fail(message: string): never {
 
 const ENGINES: Record<string, TranslatorFactory | undefined> = { interpreter: undefined, ...TRANSLATORS }
 const directory =
-  positionals[0] ?? fail('usage: npm run vectors -- [--engine NAME] [--group NAME]... [--mode NAME]... [--show N] DIR')
+  positionals[0] ??
+  fail('usage: npm run vectors -- [--engine NAME] [--group NAME]... [--mode NAME]... [--every N] [--show N] DIR')
 if (!(values.engine in ENGINES)) fail(`--engine ${values.engine}: interpreter, translator or both`)
 const translator = ENGINES[values.engine]
 const environments = values.mode?.map((name) => {
   return ENVIRONMENTS.find((known) => known === name) ?? fail(`--mode ${name}: ${ENVIRONMENTS.join(', ')}`)
 })
+
+const every = Number(values.every)
+if (!Number.isInteger(every) || every < 1) fail(`--every ${values.every}: a number from 1 on`)
 
 function summary({ passed, failed, skipped }: Pick<GroupResult, 'passed' | 'failed' | 'skipped'>): string {
   return `${passed} passed, ${failed} failed, ${skipped} skipped`
@@ -46,7 +54,9 @@ function report(name: string, result: GroupResult): void {
 const total = { passed: 0, failed: 0, skipped: 0 }
 for (const name of groupNames(directory)) {
   if (values.group && !values.group.includes(name)) continue
-  const result = runGroup(readGroup(directory, name), { translator, environments, keep: Number(values.show) })
+  const group = readGroup(directory, name)
+  const cases = group.cases.filter((_, index) => index % every === 0)
+  const result = runGroup({ ...group, cases }, { translator, environments, keep: Number(values.show) })
   report(name, result)
   total.passed += result.passed
   total.failed += result.failed

@@ -106,7 +106,7 @@ export function writeDefaults(words: Uint32Array, test: Case, code: Segment, sta
     words[(L.GPR - STATE_START) / 4 + n] = upperHalf ? 0 : defaultWord(seed, n)
   }
   for (let n = 0; n < 128; n++) words[(L.YMM - STATE_START) / 4 + n] = defaultWord(seed, 64 + n)
-  words.fill(0, (L.X87 - STATE_START) / 4, (L.X87_DS + 4 - STATE_START) / 4)
+  words.fill(0, (L.X87 - STATE_START) / 4, (L.X87_CODE_BASE + 4 - STATE_START) / 4)
   const set = (at: number, value: number): void => {
     words[(at - STATE_START) / 4] = value
   }

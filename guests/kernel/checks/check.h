@@ -9,7 +9,7 @@
 
 extern const struct check_group paging_group, protection_group, exception_group, debug_group, ring_group, system_call_group,
 	self_modifying_group, string_group, arithmetic_group, atomic_group, extension_group, descriptor_group,
-	float_group;
+	float_group, compatibility_group;
 
 /* Machine code in section .user, for ring 3. */
 #define USER_ROUTINE(name, code) \

@@ -7,7 +7,7 @@
 const struct check_group *const check_groups[] = {
 	&paging_group, &protection_group, &exception_group, &debug_group, &ring_group, &system_call_group,
 	&self_modifying_group, &string_group, &arithmetic_group, &atomic_group, &extension_group,
-	&descriptor_group, &float_group,
+	&descriptor_group, &float_group, &compatibility_group,
 	NULL,
 };
 
@@ -22,7 +22,7 @@ asm(".text\n"
 bool run_user(const struct expectation *expected, const char *routine, uint64_t a, uint64_t b, uint64_t rflags)
 {
 	struct expectation e = *expected;
-	user_entry = (struct user_entry){ user_address(routine), USER_STACK_TOP - 64, rflags, a, b };
+	user_entry = (struct user_entry){ user_address(routine), USER_STACK_TOP - 64, rflags, a, b, USER_CS, USER_SS };
 	if (e.rip == 0)
 		e.rip = user_entry.rip;
 	return probe(&e, enter_user_iretq, 0, 0, 0);

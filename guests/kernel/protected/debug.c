@@ -50,8 +50,8 @@ static void watch(unsigned limit)
 
 #define SET_TF "pushfl\n\torl $0x100, (%esp)\n\tpopfl\n\t"
 
-ROUTINE(step_nops, SET_TF "nop\n\tstep_nops_1: nop\n\tstep_nops_2: nop\n\tstep_nops_3: ret");
-extern routine step_nops_1, step_nops_2, step_nops_3;
+ROUTINE(step_nops, SET_TF "nop\n\tstep_nops_1: nop\n\tnop\n\tstep_nops_3: ret");
+extern routine step_nops_1, step_nops_3;
 
 static void single_step(void)
 {
@@ -168,8 +168,8 @@ static void breakpoint_v86(void)
 	EXPECT("DR6", DR6_B1, last_trap.dr6 & DR6_HITS);
 }
 
-ROUTINE(touch, "movl (%eax), %ecx\n\ttouch_1: movl %edx, (%eax)\n\ttouch_2: nop\n\tret");
-extern routine touch_1, touch_2;
+ROUTINE(touch, "movl (%eax), %ecx\n\tmovl %edx, (%eax)\n\ttouch_2: nop\n\tret");
+extern routine touch_2;
 
 static void breakpoint_data(void)
 {

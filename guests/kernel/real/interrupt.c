@@ -177,10 +177,10 @@ static void watch(unsigned limit)
 }
 
 #define SET_TF "pushfw\n\torw $0x100, (%esp)\n\tpopfw\n\t"
-ROUTINE(steps, SET_TF "nop\n\tsteps_1: nop\n\tsteps_2: nop\n\tsteps_3: ret");
+ROUTINE(steps, SET_TF "nop\n\tsteps_1: nop\n\tnop\n\tsteps_3: ret");
 ROUTINE(steps_over_int, SET_TF "nop\n\tint $0x90\n\tsteps_over_int_next: nop\n\tret");
 ROUTINE(steps_shadow, "movw %ss, %dx\n\t" SET_TF "movw %dx, %ss\n\tnop\n\tsteps_shadow_1: nop\n\tret");
-extern routine steps_1, steps_2, steps_3, steps_over_int_next, steps_shadow_1;
+extern routine steps_1, steps_3, steps_over_int_next, steps_shadow_1;
 
 static void single_step(void)
 {

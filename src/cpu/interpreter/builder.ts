@@ -421,17 +421,17 @@ export class InterpreterBuilder extends VectorBuilder {
   nextRip(): Value {
     const position = this.#field16(R.R_POSITION)
     const length = this.binary('and', position, this.i32(15))
-    return this.#ripAt(this.binary('add', this.binary('shr_u', position, this.i32(4)), length))
-  }
-
-  ownRip(): Value {
-    return this.#ripAt(this.binary('shr_u', this.#field16(R.R_POSITION), this.i32(4)))
-  }
-
-  /** The RIP at an offset from the page. */
-  #ripAt(offset: Value): Value {
-    const linear = this.binary('add', this.state64(L.RIP_PAGE), this.extendUnsigned(offset))
+    const linear = this.#addressAt(this.binary('add', this.binary('shr_u', position, this.i32(4)), length))
     return this.codeKind === 'segmented' ? this.binary('sub', linear, this.state64(L.CODE_BASE)) : linear
+  }
+
+  ownAddress(): Value {
+    return this.#addressAt(this.binary('shr_u', this.#field16(R.R_POSITION), this.i32(4)))
+  }
+
+  /** Linear address of an offset in the page. */
+  #addressAt(offset: Value): Value {
+    return this.binary('add', this.state64(L.RIP_PAGE), this.extendUnsigned(offset))
   }
 
   /** Linear address where a relative branch leads; where the base of CS is 0 or the branch stays in its page. */

@@ -4,7 +4,7 @@ import { indexOf } from '../decoder/opcodes.ts'
 import { isWritten, type Use } from '../isa/table.ts'
 import type { CodeKind } from '../isa/vocabulary.ts'
 import * as L from '../layout.ts'
-import { floatCheck } from './float-kind.ts'
+import { floatKind, needsFloatCheck } from './float-kind.ts'
 import { isChecked } from './operations.ts'
 import * as R from './record.ts'
 
@@ -76,8 +76,8 @@ export class RecordWriter {
   readonly #u32: Uint32Array
   readonly #traits: (name: number) => OperandTraits
   codeKind: CodeKind = 'long'
-  /** MODE_ bits that say which instructions of x87, MMX, SSE and AVX are checked before they run. */
-  floatMode = 0
+  /** Instructions of x87, MMX, SSE and AVX are checked before they run. */
+  modeFloat = 0
 
   constructor(views: RecordViews, traits: (name: number) => OperandTraits) {
     this.#u8 = views.u8
@@ -114,7 +114,7 @@ export class RecordWriter {
    */
   instruction(at: number, op: number, i: Instruction, place: Place): number {
     let record = at
-    if (this.floatMode !== 0) record = this.#floatCheck(record, i, place)
+    if (needsFloatCheck(i, this.modeFloat)) record = this.#floatCheck(record, i, place)
     const memory = this.#memoryOperand(i)
     const scattered = memory && this.#isScattered(i)
     const separate = memory && !scattered && this.#addressBefore(record, i, place)
@@ -139,10 +139,8 @@ export class RecordWriter {
   }
 
   #floatCheck(at: number, i: Instruction, place: Place): number {
-    const kind = floatCheck(i, this.floatMode)
-    if (kind === R.FLOAT_NONE) return at
     this.special(at, R.OP_CHECK_FLOAT, place)
-    this.#u16[(at + R.R_OPERAND0) >> 1] = kind
+    this.#u16[(at + R.R_OPERAND0) >> 1] = floatKind(i)
     return at + R.RECORD_SIZE
   }
 

@@ -13,7 +13,7 @@ const AVX_NAMES = new Set(
 )
 
 /** What must be there for an instruction besides general registers: a FLOAT_ number. */
-function floatKind(i: Instruction): number {
+export function floatKind(i: Instruction): number {
   if (i.name === NAME_WAIT) return R.FLOAT_WAIT
   const features = featuresOf(i.encoding)
   if (features.includes('x87') || features.includes('fxsr')) return R.FLOAT_X87
@@ -26,9 +26,11 @@ function floatKind(i: Instruction): number {
   return kinds.includes(OperandKind.mmx) || features.includes('mmx') ? R.FLOAT_MMX : R.FLOAT_NONE
 }
 
-/** What has to be looked at before an instruction in code of a mode (MODE_ bits): a FLOAT_ number. */
-export function floatCheck(i: Instruction, mode: number): number {
-  if ((mode & (L.MODE_FLOAT_CHECKED | L.MODE_AVX_CHECKED)) === 0) return R.FLOAT_NONE
+/** Whether an instruction has to be checked before it runs; `modeFloat` is L.MODE_FLOAT. */
+export function needsFloatCheck(i: Instruction, modeFloat: number): boolean {
+  if (modeFloat === 0) return false
   const kind = floatKind(i)
-  return (mode & L.MODE_FLOAT_CHECKED) !== 0 || kind === R.FLOAT_AVX ? kind : R.FLOAT_NONE
+  if (kind === R.FLOAT_NONE) return false
+  if (kind === R.FLOAT_AVX || kind === R.FLOAT_VEX) return true
+  return kind === R.FLOAT_SSE ? modeFloat !== L.MODE_AVX_CHECKED : modeFloat === L.MODE_FLOAT_CHECKED
 }

@@ -60,7 +60,7 @@ export class TraceDecoder {
     const limit = step ? 1 : R.MAX_TRACE
     this.#code = codeKindOf(this.#u32[L.MODE >> 2] as number)
     this.#writer.codeKind = this.#code
-    this.#writer.floatMode = this.#u32[L.MODE_FLOAT >> 2] as number
+    this.#writer.modeFloat = this.#u32[L.MODE_FLOAT >> 2] as number
     const offset = host & (PAGE - 1)
     const status = this.#decode(this.#bytes, host, host - offset + PAGE)
     const end =

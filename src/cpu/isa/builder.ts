@@ -53,8 +53,8 @@ export abstract class Builder extends Emitter {
   abstract write(address: Value, value: Value, bytes: Bytes, access?: Access): void
   /** RIP of the next instruction, i64. */
   abstract nextRip(): Value
-  /** RIP of this instruction, i64. */
-  abstract ownRip(): Value
+  /** Linear address of this instruction, i64. */
+  abstract ownAddress(): Value
   /** Leaves the instruction, whose exception has been recorded. */
   abstract fault(): void
   abstract kindOf(operand: number): OperandKind

@@ -36,3 +36,8 @@ export function attempt(x: Builder, { unusual, look, software }: Attempt): void 
     x.rarely(x.i32(1), software)
   })
 }
+
+/** Part of what is done in software, where exceptions must be raised before the instruction's end. */
+export function settle(x: Builder): void {
+  x.if(x.callWithState('settleFloat', 'i32'), () => x.fault())
+}

@@ -1,7 +1,7 @@
 /** Comparison of SSE and AVX floating-point numbers, into masks and into flags. */
 import type { Value } from '../wasm/emitter.ts'
 import type { Builder } from './builder.ts'
-import { attempt } from './float-attempt.ts'
+import { attempt, settle } from './float-attempt.ts'
 import { type Elements, FORMATS, packed, scalar } from './float-elements.ts'
 import { instruction } from './table.ts'
 
@@ -80,7 +80,7 @@ for (const { letter, bits, scalar: type } of FORMATS) {
           x.assign(first, x.call(`sseOrder${bits}`, type, ...operands, x.i32(signalling)))
           x.assign(second, x.constant(type, 0))
           // An exception leaves the flags as they were.
-          x.if(x.callWithState('settleFloat', 'i32'), () => x.fault())
+          settle(x)
         },
       })
       x.flags.compareFloats(first, second)

@@ -176,14 +176,15 @@ class Scalar implements Elements {
   unusual(x: Builder, kind: Kind, operands: readonly Value[], result: Value): Value[] {
     const { bits, exponentBits } = this.format
     const fast = bits === 32 ? x.state32(L.FLOAT_FAST) : x.state64(L.FLOAT_FAST_64)
+    // First of all: V8 would compute the result a second time for each place behind a branch where it is needed.
     const infinite = x.compare('ge_u', this.#twice(x, result), fast)
     if (kind !== 'quotient') {
       const zeros = kind === 'product' ? 2 : exponentBits
-      return [...operands.map((a) => this.#startsWithZeros(x, this.#t(x, a), zeros)), infinite]
+      return [infinite, ...operands.map((a) => this.#startsWithZeros(x, this.#t(x, a), zeros))]
     }
     const [a, b] = operands as [Value, Value]
     const smallDivisor = this.#startsWithZeros(x, this.#twice(x, b), exponentBits)
-    return [this.denormal(x, a), smallDivisor, this.tiny(x, result), infinite]
+    return [infinite, this.tiny(x, result), this.denormal(x, a), smallDivisor]
   }
 
   unordered(x: Builder, a: Value, b: Value): Value[] {

@@ -5,7 +5,7 @@
 import * as L from '../layout.ts'
 import type { Value } from '../wasm/emitter.ts'
 import type { Builder } from './builder.ts'
-import { attempt } from './float-attempt.ts'
+import { attempt, settle } from './float-attempt.ts'
 import { type Elements, FORMATS, type Kind, packed, scalar } from './float-elements.ts'
 import { instruction } from './table.ts'
 
@@ -65,14 +65,20 @@ interface Operation {
   readonly operands: readonly Value[]
   /** A truth that does not hold for a right result. */
   readonly wrong?: (result: Value) => Value
-  /** i32, 0 only when the result is exact. */
-  readonly inexact: (result: Value) => Value
+  /** i32 conditions, none of which holds when the result is exact. */
+  readonly inexact: (result: Value) => Value[]
   readonly software: (bits: Value[], element: number) => Value
+  /** Exceptions are raised before the instruction goes on. */
+  readonly isStep?: boolean
 }
 
 /** i32, 0 when a truth holds for every element. */
 function unless(x: Builder, e: Elements, truth: Value): Value {
   return e.some(x, e.not(x, truth))
+}
+
+function differs(x: Builder, e: Elements, a: Value, b: Value): Value {
+  return e.some(x, e.is(x, 'ne', a, b))
 }
 
 /** The result of an operation: what wasm made of it, or what is made of it in software. */
@@ -88,9 +94,12 @@ function result(x: Builder, e: Elements, native: Value, operation: Operation): V
       if (operation.wrong) wrong(e.some(x, operation.wrong(r)))
       right(x.state32(L.FLOAT_FAST))
       wrong(x.eqz(x.state32(L.FLOAT_STANDARD)))
-      wrong(operation.inexact(r))
+      for (const condition of operation.inexact(r)) wrong(condition)
     },
-    software: () => x.assign(r, e.software(x, operands, operation.software)),
+    software: () => {
+      x.assign(r, e.software(x, operands, operation.software))
+      if (operation.isStep) settle(x)
+    },
   })
   return r
 }
@@ -99,15 +108,13 @@ const call = (x: Builder, e: Elements, name: string, ...operands: Value[]): Valu
   x.call(`${name}${e.format.bits}`, e.format.integer, ...operands)
 
 /** The sum is exact when each operand is the sum without the other one. */
-function sum(x: Builder, e: Elements, a: Value, b: Value, software?: Operation['software']): Value {
+function sum(x: Builder, e: Elements, a: Value, b: Value, other: Partial<Operation> = {}): Value {
   return result(x, e, e.apply(x, 'add', a, b), {
     kind: 'sum',
     operands: [a, b],
-    inexact: (r) => {
-      const isB = e.is(x, 'eq', e.apply(x, 'sub', r, a), b)
-      return unless(x, e, e.both(x, isB, e.is(x, 'eq', e.apply(x, 'sub', r, b), a)))
-    },
-    software: software ?? ((bits) => call(x, e, 'sseAdd', ...bits)),
+    inexact: (r) => [differs(x, e, e.apply(x, 'sub', r, a), b), differs(x, e, e.apply(x, 'sub', r, b), a)],
+    software: (bits) => call(x, e, 'sseAdd', ...bits),
+    ...other,
   })
 }
 
@@ -115,22 +122,20 @@ function difference(x: Builder, e: Elements, a: Value, b: Value): Value {
   return result(x, e, e.apply(x, 'sub', a, b), {
     kind: 'sum',
     operands: [a, b],
-    inexact: (r) => {
-      const isB = e.is(x, 'eq', e.apply(x, 'sub', a, r), b)
-      return unless(x, e, e.both(x, isB, e.is(x, 'eq', e.apply(x, 'add', r, b), a)))
-    },
+    inexact: (r) => [differs(x, e, e.apply(x, 'sub', a, r), b), differs(x, e, e.apply(x, 'add', r, b), a)],
     software: (bits) => call(x, e, 'sseSub', ...bits),
   })
 }
 
 /** A product of 0 is exact; another one that is tiny may have been rounded as a denormal number. */
-function product(x: Builder, e: Elements, a: Value, b: Value): Value {
+function product(x: Builder, e: Elements, a: Value, b: Value, other: Partial<Operation> = {}): Value {
   return result(x, e, e.apply(x, 'mul', a, b), {
     kind: 'product',
     operands: [a, b],
     wrong: (r) => e.both(x, e.tiny(x, r), e.not(x, e.either(x, e.zero(x, a), e.zero(x, b)))),
-    inexact: () => e.has(x, e.format.lowHalf, a, b),
+    inexact: () => [e.has(x, e.format.lowHalf, a, b)],
     software: (bits) => call(x, e, 'sseMul', ...bits),
+    ...other,
   })
 }
 
@@ -140,10 +145,7 @@ function quotient(x: Builder, e: Elements, a: Value, b: Value): Value {
     kind: 'quotient',
     operands: [a, b],
     wrong: (r) => e.both(x, e.tiny(x, r), e.not(x, e.zero(x, a))),
-    inexact: (r) => {
-      const differs = unless(x, e, e.is(x, 'eq', e.apply(x, 'mul', r, b), a))
-      return x.binary('or', differs, e.has(x, e.format.lowHalf, r, b))
-    },
+    inexact: (r) => [e.has(x, e.format.lowHalf, r, b), differs(x, e, e.apply(x, 'mul', r, b), a)],
     software: (bits) => call(x, e, 'sseDiv', ...bits),
   })
 }
@@ -152,10 +154,7 @@ function root(x: Builder, e: Elements, a: Value): Value {
   return result(x, e, e.apply(x, 'sqrt', a), {
     kind: 'root',
     operands: [a],
-    inexact: (r) => {
-      const differs = unless(x, e, e.is(x, 'eq', e.apply(x, 'mul', r, r), a))
-      return x.binary('or', differs, e.has(x, e.format.lowHalf, r))
-    },
+    inexact: (r) => [e.has(x, e.format.lowHalf, r), differs(x, e, e.apply(x, 'mul', r, r), a)],
     software: (bits) => call(x, e, 'sseSqrt', ...bits),
   })
 }
@@ -206,11 +205,12 @@ packedBinary('addsub', (x, e, a, b) => {
   const { bits } = e.format
   const signs = bits === 32 ? 0x0000000080000000_0000000080000000n : 0x8000000000000000n
   const other = x.let(x.simd('v128.xor', b, x.v128(signs)))
-  return sum(x, e, a, other, ([first, second], element) => {
+  const software = ([first, second]: Value[], element: number): Value => {
     if (element % 2 === 1) return call(x, e, 'sseAdd', first as Value, second as Value)
     const sign = x.constant(e.format.integer, 1n << BigInt(bits - 1))
     return call(x, e, 'sseSub', first as Value, x.binary('xor', second as Value, sign))
-  })
+  }
+  return sum(x, e, a, other, { software })
 })
 
 // Rounding to integers
@@ -243,7 +243,7 @@ function round(x: Builder, e: Elements, a: Value, immediate: Value): Value {
     unusual: [nan(), x.eqz(x.state32(L.FLOAT_FAST))],
     look: (wrong, right) => {
       wrong(nan())
-      right(x.eqz(unless(x, e, e.is(x, 'eq', r, a))))
+      right(x.eqz(differs(x, e, r, a)))
       wrong(x.eqz(x.state32(L.FLOAT_STANDARD)))
       wrong(x.eqz(x.binary('and', immediate, x.i32(KEEP_PRECISION))))
     },
@@ -268,7 +268,9 @@ for (const { letter, bits, scalar: type, vector } of FORMATS) {
   instruction(`vrounds${letter}`, `w r ${type} r`, merge, { float: true })
 }
 
-// Dot products
+// Dot products: an exception of the multiplications that is not masked keeps the additions back.
+
+const STEP = { isStep: true } as const
 
 /** Elements whose bit is set in the immediate, counted from `first`. */
 function chosen(x: Builder, e: Elements, immediate: Value, first: number): Value {
@@ -282,14 +284,14 @@ function chosen(x: Builder, e: Elements, immediate: Value, first: number): Value
 /** Each element plus the one `distance` bytes away; of four the first and the third, then the first. */
 function plusNeighbour(x: Builder, e: Elements, a: Value, distance: number): Value {
   const bytes = Array.from({ length: 16 }, (_, n) => n ^ distance)
-  return sum(x, e, a, x.let(x.shuffle(a, a, bytes)))
+  return sum(x, e, a, x.let(x.shuffle(a, a, bytes)), STEP)
 }
 
 /** What the immediate does not choose counts as +0. */
 packedBinaryImmediate('dp', (x, e, a, b, immediate) => {
   const factors = x.let(chosen(x, e, immediate, 4))
   const masked = (value: Value): Value => x.let(x.simd('v128.and', value, factors))
-  let total = product(x, e, masked(a), masked(b))
+  let total = product(x, e, masked(a), masked(b), STEP)
   for (let distance = e.format.bits / 8; distance < 16; distance *= 2) total = plusNeighbour(x, e, total, distance)
   const first = x.splat(e.format.integers, x.lane(e.format.integers, total, 0))
   return x.simd('v128.and', first, chosen(x, e, immediate, 0))

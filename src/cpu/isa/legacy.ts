@@ -63,7 +63,7 @@ instruction('aam', 'r', (x, immediate) => {
   const al = x.gpr(L.RAX, 8)
   const digit = x.let(x.binary('rem_u', al, base))
   const rest = x.binary('div_u', al, base)
-  x.flags.logic(x.signExtend(digit, 8))
+  x.flags.logic(x.let(x.signExtend(digit, 8)))
   x.setGpr(L.RAX, x.binary('or', x.binary('shl', rest, x.i32(8)), digit), 16)
 })
 
@@ -71,7 +71,7 @@ instruction('aad', 'r', (x, immediate) => {
   const ax = x.gpr(L.RAX, 16)
   const high = x.binary('mul', x.binary('shr_u', ax, x.i32(8)), x.cut(immediate, 8))
   const al = x.let(x.cut(x.binary('add', ax, high), 8))
-  x.flags.logic(x.signExtend(al, 8))
+  x.flags.logic(x.let(x.signExtend(al, 8)))
   x.setGpr(L.RAX, al, 16)
 })
 

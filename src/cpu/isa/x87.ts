@@ -20,8 +20,7 @@ function wait(x: Builder): void {
 
 /** Keeps the pointers to an instruction that may raise an exception; when nothing can fault any more. */
 function remember(x: Builder, data?: Value): void {
-  x.setState64(L.X87_IP, x.ownRip())
-  x.setState32(L.X87_CS, x.load('i32', 2, x.i32(0), L.CS + L.SEG_SELECTOR))
+  x.setState64(L.X87_IP, x.ownAddress())
   if (data) x.setState64(L.X87_DP, data)
 }
 

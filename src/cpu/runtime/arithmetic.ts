@@ -1,4 +1,4 @@
-// 128-bit multiplication and division, bit deposit and extract, CRC-32C: what wasm has no instruction for.
+// 128-bit multiplication, division and square root, bit deposit and extract, CRC-32C: what wasm has no instruction for.
 
 import * as L from '../layout'
 
@@ -17,10 +17,42 @@ export function mulHigh(a: u64, b: u64): u64 {
   return aHigh * bHigh + (middle >> 32) + (((middle & 0xffffffff) + aLow * bHigh) >> 32)
 }
 
+const TWO_64: f64 = 4294967296.0 * 4294967296.0
+
+// Square root of high:low, of whose first two bits one is set, into QUOTIENT. What is left over is given as a fraction of 64
+// bits of which the first says more or less than a half, and the last that there is anything at all.
+//
+// An estimate by f64 is right to some 52 bits, and one step of Newton's method makes that more than 64: then it is less than
+// a unit off. Taken too small on purpose, it is counted up.
+export function root(high: u64, low: u64): u64 {
+  const estimate = Math.sqrt(high as f64) * 4294967296
+  let result: u64 = estimate >= TWO_64 ? 0xffffffffffffffff : (estimate as u64)
+  let square = result * result
+  // high:low - result^2 = error:rest
+  let error = (high - mulHigh(result, result) - (low < square ? 1 : 0)) as i64
+  let rest = low - square
+  const step = ((error as f64) * TWO_64 + (rest as f64)) / (2 * (result as f64))
+  result += ((Math.floor(step) as i64) - 1) as u64
+  square = result * result
+  error = (high - mulHigh(result, result) - (low < square ? 1 : 0)) as i64
+  rest = low - square
+  while (error > ((result >> 63) as i64) || (error == ((result >> 63) as i64) && rest > result << 1)) {
+    const gap = (result << 1) | 1
+    error -= ((result >> 63) as i64) + (rest < gap ? 1 : 0)
+    rest -= gap
+    result++
+  }
+  store<u64>(L.QUOTIENT, result)
+  // Above the middle, (result + 1/2)^2, is what is greater than result^2 + result; on it is no integer.
+  if (error == 0 && rest == 0) return 0
+  return error > 0 || rest > result ? 0x8000000000000001 : 1
+}
+
 // Divides high:low; the quotient must fit 64 bits (high < divisor). Knuth's algorithm D with two 32-bit digits.
 export function divideWide(low: u64, high: u64, divisor: u64): void {
   if (high == 0) {
-    setResult(low / divisor, low % divisor)
+    const quotient = low / divisor
+    setResult(quotient, low - quotient * divisor)
     return
   }
   const shift = clz(divisor)
@@ -39,7 +71,7 @@ export function divideWide(low: u64, high: u64, divisor: u64): void {
 // One 32-bit digit of (top : next) / (dHigh : dLow).
 function quotientDigit(top: u64, next: u64, dHigh: u64, dLow: u64): u64 {
   let digit = top / dHigh
-  let rest = top % dHigh
+  let rest = top - digit * dHigh
   while (digit >= 0x100000000 || digit * dLow > ((rest << 32) | next)) {
     digit--
     rest += dHigh

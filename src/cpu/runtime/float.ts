@@ -47,8 +47,10 @@ function avxEnabled(): bool {
 
 // To be called when CR0, CR4, XCR0 or RFLAGS.VM changed: which instructions are to be checked is part of a record's key.
 export function floatModeChanged(): void {
-  const all = (cr0() & (CR0_EM | CR0_TS)) == 0 && (cr4() & CR4_OSFXSR) != 0
-  const mode: u32 = (all ? 0 : L.MODE_FLOAT_CHECKED) | (avxEnabled() ? 0 : L.MODE_AVX_CHECKED)
+  let mode: u32 = 0
+  if ((cr0() & (CR0_EM | CR0_TS)) != 0) mode = L.MODE_FLOAT_CHECKED
+  else if ((cr4() & CR4_OSFXSR) == 0) mode = L.MODE_SSE_CHECKED
+  else if (!avxEnabled()) mode = L.MODE_AVX_CHECKED
   if (mode == load<u32>(L.MODE_FLOAT)) return
   store<u32>(L.MODE_FLOAT, mode)
   flushTargets()

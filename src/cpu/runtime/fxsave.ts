@@ -5,6 +5,7 @@ import * as L from '../layout'
 import { readBlock, writeBlock } from './access'
 import { mxcsrChanged } from './float'
 import { gp0 } from './state'
+import { instructionOffset, instructionSelector, setInstructionOffset } from './x87-pointers'
 import { addressOf, setControlWord, setStatusWord, statusWord } from './x87-state'
 
 const FSW: u32 = 2
@@ -13,6 +14,7 @@ const FOP: u32 = 6
 const FIP: u32 = 8
 const FCS: u32 = 12
 const FDP: u32 = 16
+const FDS: u32 = 20
 const IMAGE_MXCSR: u32 = 24
 const IMAGE_MXCSR_MASK: u32 = 28
 const REGISTERS: u32 = 32
@@ -38,12 +40,12 @@ export function putX87(image: u32, wide: u32): void {
   store<u16>(image, statusWord(), FSW)
   store<u8>(image, load<u32>(L.X87_TAGS), FTW)
   store<u16>(image, load<u32>(L.X87_OPCODE), FOP)
-  store<u32>(image, load<u32>(L.X87_IP), FIP)
-  store<u32>(image, load<u32>(L.X87_DP), FDP)
-  if (wide != 0) {
-    store<u64>(image, load<u64>(L.X87_IP), FIP)
-    store<u64>(image, load<u64>(L.X87_DP), FDP)
-  } else store<u16>(image, load<u32>(L.X87_CS), FCS)
+  store<u64>(image, instructionOffset(), FIP)
+  store<u64>(image, load<u64>(L.X87_DP), FDP)
+  if (wide == 0) {
+    store<u32>(image, instructionSelector(), FCS)
+    store<u32>(image, 0, FDS)
+  }
   for (let i: u32 = 0; i < 8; i++) memory.copy(image + REGISTERS + i * SLOT, addressOf(i), REGISTER_SIZE)
 }
 
@@ -52,9 +54,10 @@ export function takeX87(image: u32, wide: u32): void {
   setStatusWord(load<u16>(image, FSW))
   store<u32>(L.X87_TAGS, load<u8>(image, FTW))
   store<u32>(L.X87_OPCODE, load<u16>(image, FOP) & 0x7ff)
-  store<u64>(L.X87_IP, wide != 0 ? load<u64>(image, FIP) : (load<u32>(image, FIP) as u64))
+  setInstructionOffset(wide != 0 ? load<u64>(image, FIP) : (load<u32>(image, FIP) as u64))
   store<u64>(L.X87_DP, wide != 0 ? load<u64>(image, FDP) : (load<u32>(image, FDP) as u64))
   store<u32>(L.X87_CS, wide != 0 ? 0 : load<u16>(image, FCS))
+  store<u32>(L.X87_CODE_BASE, load<u32>(L.CODE_BASE))
   for (let i: u32 = 0; i < 8; i++) memory.copy(addressOf(i), image + REGISTERS + i * SLOT, REGISTER_SIZE)
 }
 

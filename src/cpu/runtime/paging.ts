@@ -371,9 +371,11 @@ function translateIn(linear: u64, access: u32, context: u32): u32 {
 export function loadPointers(cr3: u64): bool {
   const table = cr3 & 0xffffffe0
   const reserved = beyondPhysical() | 0xfff00000000001e6
+  // The monitor emulates MOV to a control register, whose exit still stands.
+  const reason = load<u32>(L.EXIT_REASON)
   for (let i: u32 = 0; i < 4; i++) {
     const entry = readPhysical64(table + ((i << 3) as u64))
-    if (faulted()) return false
+    if (load<u32>(L.EXIT_REASON) != reason) return false
     if ((entry & P) != 0 && (entry & reserved) != 0) return false
     store<u64>(L.SCRATCH + (i << 3), entry)
   }

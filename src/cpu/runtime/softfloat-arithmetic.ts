@@ -2,7 +2,7 @@
 // for the last bit of A.low, which stands for everything below it.
 
 import * as L from '../layout'
-import { divideWide, mulHigh } from './arithmetic'
+import { divideWide, mulHigh, root } from './arithmetic'
 import {
   A,
   B,
@@ -22,8 +22,6 @@ import {
   ZE,
   ZERO,
 } from './softfloat'
-
-const TWO_64: f64 = 4294967296.0 * 4294967296.0
 
 // Addition
 
@@ -158,35 +156,11 @@ export function squareRoot(): void {
   else if (A.kind == FINITE) rootFinite()
 }
 
-// The radicand is brought to 128 bits, n = high:nLow with an even exponent, and its root has 64. An estimate by f64 is right
-// to some 52 bits, one step of Newton's method makes that more than 64: then it is less than a unit off. Taken too
-// small on purpose, it is counted up.
 function rootFinite(): void {
   const odd = (A.exponent & 1) != 0
-  const high = odd ? A.significand : A.significand >> 1
-  const nLow: u64 = odd ? 0 : A.significand << 63
+  A.low = root(odd ? A.significand : A.significand >> 1, odd ? 0 : A.significand << 63)
+  A.significand = load<u64>(L.QUOTIENT)
   A.exponent >>= 1
-  const estimate = Math.sqrt(high as f64) * 4294967296
-  let root: u64 = estimate >= TWO_64 ? 0xffffffffffffffff : (estimate as u64)
-  let low = root * root
-  // n - root^2 = error:rest
-  let error = (high - mulHigh(root, root) - (nLow < low ? 1 : 0)) as i64
-  let rest = nLow - low
-  const step = ((error as f64) * TWO_64 + (rest as f64)) / (2 * (root as f64))
-  root += ((Math.floor(step) as i64) - 1) as u64
-  low = root * root
-  error = (high - mulHigh(root, root) - (nLow < low ? 1 : 0)) as i64
-  rest = nLow - low
-  while (error > ((root >> 63) as i64) || (error == ((root >> 63) as i64) && rest > root << 1)) {
-    const gap = (root << 1) | 1
-    error -= ((root >> 63) as i64) + (rest < gap ? 1 : 0)
-    rest -= gap
-    root++
-  }
-  A.significand = root
-  // Above the middle, (root + 1/2)^2, is what is greater than root^2 + root; on it is no integer.
-  if (error == 0 && rest == 0) A.low = 0
-  else A.low = error > 0 || rest > root ? TOP | 1 : 1
 }
 
 // A * B + C, rounded once

@@ -30,7 +30,7 @@ import {
 } from './softfloat'
 import { add, divide, multiply, squareRoot, subtract } from './softfloat-arithmetic'
 import { compare, EQUAL, LESS, roundToInteger } from './softfloat-convert'
-import { tryDouble, tryRegisters } from './x87-fast'
+import { tryCompare, tryDouble, tryRegisters, trySingle, trySquareRoot, UNUSUAL } from './x87-fast'
 import {
   addressOf,
   begin,
@@ -143,6 +143,7 @@ function withOperand(operation: u32): void {
 }
 
 export function x87ArithmeticSingle(operation: u32, operand: u32): void {
+  if (trySingle(operation, operand)) return
   begin()
   unpack32(operand)
   withOperand(operation)
@@ -180,8 +181,7 @@ function order(unordered: u32): u32 {
 // The conditions are set whether or not an exception stops the instruction.
 function settleConditions(conditions: u32, pops: u32): void {
   setConditions(conditions)
-  if (!settle()) return
-  for (let i: u32 = 0; i < pops; i++) popStack()
+  if (settle()) popTimes(pops)
 }
 
 // ST(0) with ST(source); the conditions that it comes to.
@@ -196,8 +196,18 @@ function orderWith(source: u32, unordered: u32): u32 {
 }
 
 export function x87Compare(source: u32, unordered: u32, pops: u32): void {
-  begin()
-  settleConditions(orderWith(source, unordered), pops)
+  const usual = tryCompare(source)
+  if (usual == UNUSUAL) {
+    begin()
+    settleConditions(orderWith(source, unordered), pops)
+    return
+  }
+  setConditions(usual)
+  popTimes(pops)
+}
+
+function popTimes(pops: u32): void {
+  for (let i: u32 = 0; i < pops; i++) popStack()
 }
 
 function compareWithOperand(pops: u32): void {
@@ -231,6 +241,11 @@ export function x87CompareInteger(operand: i64, pops: u32): void {
 
 // FCOMI and kin: ZF, PF and CF where EFLAGS has them. C1 stays as it is, unless there is a stack fault.
 export function x87CompareFlags(source: u32, unordered: u32, pop: u32): u32 {
+  const usual = tryCompare(source)
+  if (usual != UNUSUAL) {
+    if (pop != 0) popStack()
+    return usual >> 8
+  }
   begin()
   const conditions = orderWith(source, unordered)
   const flags = raisedFlags()
@@ -287,6 +302,7 @@ function takeNumber(): bool {
 }
 
 export function x87SquareRoot(): void {
+  if (trySquareRoot()) return
   if (takeNumber()) {
     squareRoot()
     roundToControl()

@@ -4,6 +4,7 @@
 import * as L from '../layout'
 import { isAligned, readBlock, writeBlock } from './access'
 import { CR0_PE, cr0, RFLAGS_VM, systemFlags } from './state'
+import { instructionOffset, instructionSelector, setInstructionOffset } from './x87-pointers'
 import { addressOf, controlWord, setControlWord, setStatusWord, statusWord } from './x87-state'
 
 export const INITIAL_CONTROL: u32 = 0x37f
@@ -18,8 +19,6 @@ export function x87Initialize(): void {
   store<u32>(L.X87_OPCODE, 0)
   store<u64>(L.X87_IP, 0)
   store<u64>(L.X87_DP, 0)
-  store<u32>(L.X87_CS, 0)
-  store<u32>(L.X87_DS, 0)
 }
 
 // FNCLEX
@@ -79,18 +78,17 @@ function putEnvironment(width: u32): void {
   put(0, width, controlWord() | ones)
   put(1, width, statusWord() | ones)
   put(2, width, fullTags() | ones)
-  const ip = load<u32>(L.X87_IP)
   const data = load<u32>(L.X87_DP)
   const opcode = load<u32>(L.X87_OPCODE)
   if (hasSelectors()) {
-    put(3, width, ip)
-    put(4, width, load<u32>(L.X87_CS) | (opcode << 16))
+    put(3, width, instructionOffset() as u32)
+    put(4, width, instructionSelector() | (opcode << 16))
     put(5, width, data)
     put(6, width, ones)
     return
   }
   // Linear addresses: 20 bits in the short format, 32 in the long one.
-  const code = ip + (load<u32>(L.X87_CS) << 4)
+  const code = load<u32>(L.X87_IP)
   const limit: u32 = width == 4 ? 0xffff : 0xf
   put(3, width, (code & 0xffff) | ones)
   put(4, width, opcode | (((code >> 16) & limit) << 12))
@@ -106,15 +104,15 @@ function takeEnvironment(width: u32): void {
   const ip = get(3, width)
   const data = get(5, width)
   if (hasSelectors()) {
-    store<u64>(L.X87_IP, ip as u64)
+    setInstructionOffset(ip as u64)
     store<u32>(L.X87_CS, code & 0xffff)
+    store<u32>(L.X87_CODE_BASE, load<u32>(L.CODE_BASE))
     // The short format has no room for the opcode.
     store<u32>(L.X87_OPCODE, (code >> 16) & 0x7ff)
     store<u64>(L.X87_DP, data as u64)
     return
   }
   store<u64>(L.X87_IP, ((ip & 0xffff) | ((code >> 12) << 16)) as u64)
-  store<u32>(L.X87_CS, 0)
   store<u32>(L.X87_OPCODE, code & 0x7ff)
   store<u64>(L.X87_DP, ((data & 0xffff) | ((get(6, width) >> 12) << 16)) as u64)
 }

@@ -3,9 +3,9 @@
 // that the general way takes (x87-arithmetic.ts, x87-transfer.ts), which does what is left undone here and gives the same.
 
 import * as L from '../layout'
-import { divideWide, mulHigh } from './arithmetic'
+import { divideWide, mulHigh, root } from './arithmetic'
 import { Control, clearStatus, PE, Status, TOP } from './softfloat'
-import { C1, TOP_MASK, TOP_SHIFT } from './x87-state'
+import { C0, C1, C3, TOP_MASK, TOP_SHIFT } from './x87-state'
 
 const BIAS: i32 = 16383
 const EXPONENT: u32 = 0x7fff
@@ -48,6 +48,14 @@ export function tryDouble(operation: u32, bits: u64): bool {
   if (biased - 1 >= 0x7fe) return false
   const high = (((bits >> 48) as u32) & SIGN) | (biased + (BIAS - 1023))
   return tryOperand(operation, 0, (bits << 11) | TOP, high, 0)
+}
+
+// ... or an f32
+export function trySingle(operation: u32, bits: u32): bool {
+  const biased = (bits >> 23) & 0xff
+  if (biased - 1 >= 0xfe) return false
+  const high = ((bits >> 16) & SIGN) | (biased + (BIAS - 127))
+  return tryOperand(operation, 0, ((bits as u64) << 40) | TOP, high, 0)
 }
 
 // ST(destination) = ST(destination) operation b
@@ -124,6 +132,41 @@ function divide(address: u32, last: u64, a: u64, aHigh: u32, b: u64, bHigh: u32)
   return finish(address, last, load<u64>(L.QUOTIENT), rest == 0 ? 0 : above | 1, exponent, (aHigh ^ bHigh) & SIGN)
 }
 
+// FSQRT
+export function trySquareRoot(): bool {
+  const last = unit()
+  const register = filled(0)
+  if (last == 0 || register == 8) return false
+  const address = L.X87 + register * L.X87_SIZE
+  const significand = load<u64>(address)
+  const high = load<u16>(address, L.X87_EXPONENT) as u32
+  if (!isNormal(significand, high) || (high & SIGN) != 0) return false
+  // Of two exponents that differ by one the root has the same: the bias is odd.
+  const odd = (high & 1) == 0
+  const rest = root(odd ? significand : significand >> 1, odd ? 0 : significand << 63)
+  return finish(address, last, load<u64>(L.QUOTIENT), rest, ((high as i32) + BIAS) >> 1, 0)
+}
+
+export const UNUSUAL: u32 = 0xffffffff
+
+// ST(0) compared with ST(source): C0, C2 and C3, or UNUSUAL.
+export function tryCompare(source: u32): u32 {
+  const first = filled(0)
+  const second = filled(source)
+  if (first == 8 || second == 8) return UNUSUAL
+  const aAddress = L.X87 + first * L.X87_SIZE
+  const bAddress = L.X87 + second * L.X87_SIZE
+  const a = load<u64>(aAddress)
+  const b = load<u64>(bAddress)
+  const aHigh = load<u16>(aAddress, L.X87_EXPONENT) as u32
+  const bHigh = load<u16>(bAddress, L.X87_EXPONENT) as u32
+  if (!isNormal(a, aHigh) || !isNormal(b, bHigh)) return UNUSUAL
+  if (((aHigh ^ bHigh) & SIGN) != 0) return (aHigh & SIGN) != 0 ? C0 : 0
+  if (aHigh == bHigh && a == b) return C3
+  const below = aHigh == bHigh ? a < b : aHigh < bHigh
+  return below != ((aHigh & SIGN) != 0) ? C0 : 0
+}
+
 // Rounds significand:rest to the last place and stores it; not when the exponent would leave the range of normal numbers.
 function finish(address: u32, last: u64, significand: u64, rest: u64, exponent: i32, sign: u32): bool {
   if (last != 1) {
@@ -157,15 +200,35 @@ function dropTop(): void {
 }
 
 // FLD m64
-export function tryLoad(bits: u64): bool {
+export function tryLoadDouble(bits: u64): bool {
   const biased = ((bits >> 52) as u32) & 0x7ff
+  if (biased - 1 >= 0x7fe) return false
+  return tryPush((bits << 11) | TOP, (((bits >> 48) as u32) & SIGN) | (biased + (BIAS - 1023)))
+}
+
+// FLD m32
+export function tryLoadSingle(bits: u32): bool {
+  const biased = (bits >> 23) & 0xff
+  if (biased - 1 >= 0xfe) return false
+  return tryPush(((bits as u64) << 40) | TOP, ((bits >> 16) & SIGN) | (biased + (BIAS - 127)))
+}
+
+// FILD
+export function tryLoadInteger(value: i64): bool {
+  if (value == 0) return false
+  const magnitude: u64 = value < 0 ? 0 - (value as u64) : (value as u64)
+  const shift = clz(magnitude)
+  return tryPush(magnitude << shift, (value < 0 ? SIGN : 0) | ((BIAS + 63 - (shift as i32)) as u32))
+}
+
+function tryPush(significand: u64, high: u32): bool {
   const status = load<u32>(L.X87_STATUS) & ~C1
   const register = ((status >> TOP_SHIFT) - 1) & 7
   const tags = load<u32>(L.X87_TAGS)
-  if (biased - 1 >= 0x7fe || ((tags >> register) & 1) != 0) return false
+  if (((tags >> register) & 1) != 0) return false
   const address = L.X87 + register * L.X87_SIZE
-  store<u64>(address, (bits << 11) | TOP)
-  store<u16>(address, (((bits >> 48) as u32) & SIGN) | (biased + (BIAS - 1023)), L.X87_EXPONENT)
+  store<u64>(address, significand)
+  store<u16>(address, high, L.X87_EXPONENT)
   store<u32>(L.X87_TAGS, tags | ((1 as u32) << register))
   store<u32>(L.X87_STATUS, (status & ~TOP_MASK) | (register << TOP_SHIFT))
   return true

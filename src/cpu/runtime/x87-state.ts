@@ -21,6 +21,7 @@ import {
   unpack80,
   ZE,
 } from './softfloat'
+import { rememberOpcode } from './x87-pointers'
 
 export const STACK_FAULT: u32 = 0x40
 export const ERROR_SUMMARY: u32 = 0x80
@@ -168,7 +169,9 @@ function settleUnless(stopping: u32): bool {
 // C1 is set when the result was rounded up, and otherwise cleared.
 export function raise(flags: u32, up: bool): void {
   const status = (statusWord() & ~C1) | flags | (up ? C1 : 0)
-  store<u32>(L.X87_STATUS, (flags & Control.unmasked) != 0 ? status | ERROR_SUMMARY | BUSY : status)
+  const pending = (flags & Control.unmasked) != 0
+  store<u32>(L.X87_STATUS, pending ? status | ERROR_SUMMARY | BUSY : status)
+  if (pending) rememberOpcode()
 }
 
 export function settleInto(destination: u32, pop: u32): void {

@@ -7,6 +7,7 @@ import * as L from '../layout'
 import {
   A,
   Control,
+  clearStatus,
   FINITE,
   IE,
   OE,
@@ -25,7 +26,7 @@ import {
 } from './softfloat'
 import { toInteger } from './softfloat-convert'
 import { isNan } from './x87-arithmetic'
-import { tryLoad, tryToDouble } from './x87-fast'
+import { tryLoadDouble, tryLoadInteger, tryLoadSingle, tryToDouble } from './x87-fast'
 import {
   addressOf,
   begin,
@@ -53,19 +54,21 @@ function pushNumber(): void {
 }
 
 export function x87LoadSingle(bits: u32): void {
+  if (tryLoadSingle(bits)) return
   begin()
   unpack32(bits)
   pushNumber()
 }
 
 export function x87LoadDouble(bits: u64): void {
-  if (tryLoad(bits)) return
+  if (tryLoadDouble(bits)) return
   begin()
   unpack64(bits)
   pushNumber()
 }
 
 export function x87LoadInteger(value: i64): void {
+  if (tryLoadInteger(value)) return
   begin()
   setInteger(value)
   settlePushed()
@@ -190,14 +193,15 @@ export function x87ToInteger(bits: u32, truncate: u32): i64 {
 
 // The significand of ST(0) for FSTP m80; the exponent is then at X87_HIGH.
 export function x87ToExtended(): u64 {
-  begin()
-  decide()
   if (isEmpty(0)) {
+    begin()
     stackUnderflow()
     decide()
     store<u32>(L.X87_HIGH, 0xffff)
     return 0xc000000000000000
   }
+  clearStatus()
+  store<u32>(L.X87_STORES, 1)
   const address = addressOf(0)
   store<u32>(L.X87_HIGH, load<u16>(address, L.X87_EXPONENT))
   return load<u64>(address)
