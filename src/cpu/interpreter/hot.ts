@@ -23,6 +23,8 @@ const HOT: readonly RegExp[] = [
   /^(bswap)\.(32|64)\.r$/,
   /^(adc|sbb)\.64\.r\.[ri]8?$/,
   /^nop/,
+  /^mov(dqa|dqu|aps|ups)\.128\.(x\.m|m\.x)$/,
+  /^(movdqa|pxor)\.128\.x\.x$/,
 ]
 
 /** 1 for a handler of the switch, 0 for one of the table. */

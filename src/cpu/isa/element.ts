@@ -15,9 +15,6 @@ export function shapeOf(width: Width): Shape {
   return SHAPE[width]
 }
 
-/** Width in bytes of the elements that the last letter of a name tells. */
-export const WIDTH_OF_LETTER: Readonly<Record<string, Width>> = { b: 1, w: 2, d: 4, q: 8, s: 4 }
-
 /** A vector of known elements, the lowest first; the rest is 0. */
 export function vector(x: Builder, width: Width, elements: readonly (number | bigint)[]): Value {
   const bits = BigInt(width * 8)
@@ -26,9 +23,15 @@ export function vector(x: Builder, width: Width, elements: readonly (number | bi
   return x.v128(elements.map(place).reduce((sum, element) => sum | element, 0n))
 }
 
+/** A list of something for each element of a vector, made of its number. */
+export function perElement<T>(width: Width, make: (n: number) => T): T[] {
+  return Array.from({ length: 16 / width }, (_, n) => make(n))
+}
+
 /** The same number everywhere. */
 export function repeated(x: Builder, width: Width, element: number | bigint): Value {
-  return vector(x, width, Array(16 / width).fill(element))
+  const elements = perElement(width, () => element)
+  return vector(x, width, elements)
 }
 
 /** The low bits of an i32 in every element. */
@@ -39,7 +42,7 @@ function splat(x: Builder, width: Width, value: Value): Value {
 
 /** from, from + 1, ... from + 15, modulo 256; with `saturated` 255 at most. */
 function byteNumbers(x: Builder, from: Value, saturated = false): Value {
-  const numbers = Array.from({ length: 16 }, (_, n) => n)
+  const numbers = perElement(1, (n) => n)
   if (from.constant !== undefined) {
     const first = Number(BigInt.asIntN(32, from.constant))
     return vector(x, 1, saturated ? numbers.map((n) => Math.min(first + n, 255)) : numbers.map((n) => first + n))
@@ -89,13 +92,8 @@ export function pickBy(
 ): Value {
   if (immediate.constant !== undefined) {
     const known = Number(immediate.constant)
-    return pick(
-      x,
-      width,
-      a,
-      b,
-      choices.map((choice) => choose(choice, known)),
-    )
+    const elements = choices.map((choice) => choose(choice, known))
+    return pick(x, width, a, b, elements)
   }
   return lookUp(x, a, b, chosenBytes(x, width, immediate, choices))
 }
@@ -107,19 +105,15 @@ function chosenBytes(x: Builder, width: 2 | 4 | 8, immediate: Value, choices: re
   const masks = choices.map(({ bits = 0 }) => (1 << bits) - 1)
   const product = x.simd(`${shape}.mul`, splat(x, width, immediate), vector(x, width, factors))
   const fields = x.simd('v128.and', x.simd(`${shape}.shr_u`, product, x.i32(8)), vector(x, width, masks))
-  return byteNumbersOf(
-    x,
-    width,
-    fields,
-    choices.map(({ from }) => from),
-  )
+  const from = choices.map((choice) => choice.from)
+  return byteNumbersOf(x, width, fields, from)
 }
 
 /** The byte numbers of elements, whose numbers are the sum of those in a vector and known ones. */
 export function byteNumbersOf(x: Builder, width: 2 | 4 | 8, elements: Value, from: readonly number[] = []): Value {
   const shape = SHAPE[width]
   const each = BigInt(`0x${width.toString(16).padStart(2, '0').repeat(width)}`)
-  const known = Array.from({ length: 16 / width }, (_, n) => from[n] ?? 0)
+  const known = perElement(width, (n) => from[n] ?? 0)
   return x.simd(
     `${shape}.add`,
     x.simd(`${shape}.mul`, elements, repeated(x, width, each)),
@@ -137,28 +131,21 @@ export function lookUp(x: Builder, a: Value, b: Value, numbers: Value): Value {
 
 /** Elements of b where a bit of the immediate is set, else of a; `first` is the bit of the lowest element. */
 export function blend(x: Builder, width: 2 | 4 | 8, a: Value, b: Value, immediate: Value, first = 0): Value {
-  const count = 16 / width
-  const numbers = Array.from({ length: count }, (_, n) => n)
-  if (immediate.constant !== undefined) {
-    const known = Number(immediate.constant)
-    return pick(
-      x,
-      width,
-      a,
-      b,
-      numbers.map((n) => ((known >> (first + n)) & 1 ? count + n : n)),
-    )
-  }
-  return x.simd('v128.bitselect', b, a, bitsSet(x, width, immediate, first))
+  if (immediate.constant === undefined) return x.simd('v128.bitselect', b, a, bitsSet(x, width, immediate, first))
+  const known = Number(immediate.constant)
+  const elements = perElement(width, (n) => n + ((known >> (first + n)) & 1) * (16 / width))
+  return pick(x, width, a, b, elements)
 }
 
 /** All ones in each element whose bit of the immediate is set. */
 export function bitsSet(x: Builder, width: 2 | 4 | 8, immediate: Value, first = 0): Value {
-  const bits = vector(
-    x,
-    width,
-    Array.from({ length: 16 / width }, (_, n) => 1 << (first + n)),
-  )
+  if (immediate.constant !== undefined) {
+    const known = Number(immediate.constant)
+    const elements = perElement(width, (n) => -((known >> (first + n)) & 1))
+    return vector(x, width, elements)
+  }
+  const each = perElement(width, (n) => 1 << (first + n))
+  const bits = vector(x, width, each)
   return x.simd(`${SHAPE[width]}.eq`, x.simd('v128.and', splat(x, width, immediate), bits), bits)
 }
 
@@ -176,11 +163,8 @@ export function withElement(x: Builder, width: Width, a: Value, index: Value, va
   const shape = SHAPE[width]
   const number = x.binary('and', index, x.i32(16 / width - 1))
   if (number.constant !== undefined) return x.withLane(shape, a, Number(number.constant), value)
-  const numbers = vector(
-    x,
-    width,
-    Array.from({ length: 16 / width }, (_, n) => n),
-  )
+  const each = perElement(width, (n) => n)
+  const numbers = vector(x, width, each)
   const there = x.simd(`${shape}.eq`, splat(x, width, number), numbers)
   return x.simd('v128.bitselect', x.splat(shape, value), a, there)
 }

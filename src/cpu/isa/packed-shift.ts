@@ -1,7 +1,7 @@
 /** Packed shifts: by one count for all elements, by a count for each, and of whole registers by bytes. */
 import type { Shape, Value } from '../wasm/emitter.ts'
 import type { Builder } from './builder.ts'
-import { bytesFrom, bytesFromBefore } from './element.ts'
+import { bytesFrom, bytesFromBefore, perElement } from './element.ts'
 import { instruction } from './table.ts'
 import { binary, binaryImmediate } from './vector-forms.ts'
 
@@ -90,15 +90,12 @@ function align(x: Builder, a: Value, b: Value, place: Value): Value {
   return x.simd('v128.or', bytesFrom(x, b, place), above)
 }
 
-const EIGHT_OF_EACH = Array.from({ length: 16 }, (_, n) => (n < 8 ? n : n + 8))
+const EIGHT_OF_EACH = perElement(1, (n) => (n < 8 ? n : n + 8))
 
 function alignKnown(x: Builder, a: Value, b: Value, place: number): Value {
   if (place >= 16) return bytesFrom(x, a, x.i32(place - 16))
-  return x.shuffle(
-    b,
-    a,
-    Array.from({ length: 16 }, (_, n) => place + n),
-  )
+  const bytes = perElement(1, (n) => place + n)
+  return x.shuffle(b, a, bytes)
 }
 
 binaryImmediate('palignr', align)

@@ -3,7 +3,7 @@
  * takes the low half of it, and only what moves elements between halves has to know of that.
  */
 import type { Value } from '../wasm/emitter.ts'
-import { bytesFrom, element, pick, repeated, vector } from './element.ts'
+import { bytesFrom, element, perElement, pick, repeated, vector } from './element.ts'
 import { type Binary, binary, binaryImmediate, unary } from './vector-forms.ts'
 
 /** Instructions that wasm has, too. */
@@ -84,7 +84,7 @@ for (const [name, shape] of [
   })
 }
 
-/** Even and odd elements of a, and behind them of b, come together. */
+/** Neighbours in a and, behind them, in b come together. */
 for (const [name, width, operation] of [
   ['phaddw', 2, 'i16x8.add'],
   ['phaddd', 4, 'i32x4.add'],
@@ -94,19 +94,10 @@ for (const [name, width, operation] of [
   ['phsubsw', 2, 'i16x8.sub_sat_s'],
 ] as const) {
   binary(name, (x, a, b) => {
-    const inRegister = Math.min(x.vectorSize, 128) / 8 / width
-    const every = (first: number) =>
-      pick(
-        x,
-        width,
-        a,
-        b,
-        Array.from({ length: 16 / width }, (_, n) => {
-          const from = n < inRegister / 2 ? 2 * n : 16 / width + ((2 * n) % inRegister)
-          return from + first
-        }),
-      )
-    return x.simd(operation, every(0), every(1))
+    const ofEach = Math.min(x.vectorSize, 128) / 16 / width
+    const even = perElement(width, (n) => (n < ofEach ? 2 * n : 16 / width + 2 * (n % ofEach)))
+    const odd = even.map((n) => n + 1)
+    return x.simd(operation, pick(x, width, a, b, even), pick(x, width, a, b, odd))
   })
 }
 

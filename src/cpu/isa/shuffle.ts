@@ -1,7 +1,7 @@
 /** Elements put into another order: shuffles, unpacking, packing, widening, permutations across the halves of YMM registers. */
 import type { Value } from '../wasm/emitter.ts'
 import type { Builder } from './builder.ts'
-import { byteNumbersOf, type Choice, lookUp, pick, pickBy, repeated, type Width } from './element.ts'
+import { byteNumbersOf, type Choice, lookUp, perElement, pick, pickBy, repeated, type Width } from './element.ts'
 import { instruction } from './table.ts'
 import { type Binary, binary, binaryImmediate, unary, unaryImmediate } from './vector-forms.ts'
 
@@ -110,11 +110,9 @@ for (const name of ['vperm2f128', 'vperm2i128']) {
 
 function interleave(width: Width, part: 'low' | 'high'): Binary {
   return (x, a, b) => {
-    const inRegister = Math.min(x.vectorSize, 128) / 8 / width
-    const first = part === 'low' ? 0 : inRegister / 2
-    const pair = (n: number) => [first + n, 16 / width + first + n]
-    // Of MMX registers only the lower half of this is kept.
-    return pick(x, width, a, b, Array.from({ length: 8 / width }, (_, n) => pair(n % inRegister)).flat())
+    const first = part === 'low' ? 0 : Math.min(x.vectorSize, 128) / 16 / width
+    const elements = perElement(width, (n) => first + (n >> 1) + (n & 1) * (16 / width))
+    return pick(x, width, a, b, elements)
   }
 }
 for (const [suffix, width] of [

@@ -43,22 +43,21 @@ for (const [name, width] of [
 ] as const) {
   instruction(name, 'w r', (x, _dst, value) => {
     const isMove = x.kindOf(0) === OperandKind.mem || x.kindOf(1) === OperandKind.mem
-    return isMove ? value : x.lane(shapeOf(width), value, 0)
+    return isMove ? value : withLowest(x, width, x.current(0), value)
   })
-  instruction(`v${name}`, 'w r r', (x, _dst, a, b?: Value) => {
-    return b ? pick(x, width, b, a, [0, ...numbers(1, 16 / width - 1).map((n) => 16 / width + n)]) : a
-  })
+  instruction(`v${name}`, 'w r r', (x, _dst, a, b?: Value) => (b ? withLowest(x, width, a, b) : a))
 }
 
-function numbers(first: number, last: number): number[] {
-  return Array.from({ length: last - first + 1 }, (_, n) => first + n)
+/** a with the lowest element of b. */
+function withLowest(x: Builder, width: 4 | 8, a: Value, b: Value): Value {
+  return pick(x, width, b, a, width === 4 ? [0, 5, 6, 7] : [0, 3])
 }
 
 // Halves of XMM registers
 
 for (const suffix of ['ps', 'pd']) {
   instruction(`movl${suffix}`, 'w i64', (_x, _dst, value) => value)
-  instruction(`vmovl${suffix}`, 'w r r', (x, _dst, a, b?: Value) => (b ? pick(x, 8, b, a, [0, 3]) : a))
+  instruction(`vmovl${suffix}`, 'w r r', (x, _dst, a, b?: Value) => (b ? withLowest(x, 8, a, b) : a))
   instruction(`movh${suffix}`, 'w r', (x, _dst, value) => {
     const isStore = x.kindOf(0) === OperandKind.mem
     return isStore ? x.lane('i64x2', value, 1) : pick(x, 8, x.current(0), value, [0, 2])
